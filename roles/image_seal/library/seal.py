@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import shutil
@@ -35,7 +36,7 @@ options:
         description: How it is in the image.
         type: str
         required: true
-        choices: [absent, blank, vacant, no_files]
+        choices: [absent, blank, vacant, stale, no_files]
       booted:
         description: What a fresh machine's probe may ask; not used here.
         type: str
@@ -80,23 +81,28 @@ def is_needed(path, needed):
 
 
 def offenders(entry, needed):
-    """Return the existing paths that stand against one entry."""
+    """Return the existing paths that stand against one entry, contents before the directory they are in."""
     matches = [path for path in sorted(glob.glob(entry["path"])) if not os.path.ismount(path)]
-    if entry["sealed"] == "absent":
-        found = [path for path in sorted(glob.glob(entry["path"])) if not os.path.ismount(path)]
-    elif entry["sealed"] == "blank":
+    state = entry["sealed"]
+    if state == "absent":
+        found = matches
+    elif state == "blank":
         found = [path for path in matches if os.path.getsize(path)]
-    elif entry["sealed"] == "vacant":
-        found = [os.path.join(path, name) for path in matches for name in sorted(os.listdir(path))]
-    else:
+    elif state == "no_files":
         found = [os.path.join(base, name) for path in matches for base, _, names in os.walk(path) for name in names]
+    else:
+        found = [os.path.join(path, name) for path in matches for name in sorted(os.listdir(path))]
+    if state == "stale":
+        found += [path for path in matches if os.stat(path).st_mtime]
     return [path for path in found if not is_needed(path, needed)]
 
 
-def settle(path, state):
-    """Remove one path, or empty it where the entry wants the file to stay."""
-    if state == "blank":
+def settle(path, entry):
+    """Remove one path; or empty it, or make it old, where the entry wants it to stay."""
+    if entry["sealed"] == "blank":
         os.truncate(path, 0)
+    elif entry["sealed"] == "stale" and fnmatch.fnmatch(path, entry["path"]):
+        os.utime(path, (0, 0))
     elif os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     else:
@@ -107,7 +113,7 @@ def main():
     """Run the module."""
     spec = {
         "path": {"type": "str", "required": True},
-        "sealed": {"type": "str", "required": True, "choices": ["absent", "blank", "vacant", "no_files"]},
+        "sealed": {"type": "str", "required": True, "choices": ["absent", "blank", "vacant", "stale", "no_files"]},
         "booted": {"type": "str", "choices": ["same", "renewed", "any"]},
         "why": {"type": "str", "required": True},
     }
@@ -120,7 +126,7 @@ def main():
         for path in offenders(entry, needed):
             removed.append(path)
             if not module.check_mode:
-                settle(path, entry["sealed"])
+                settle(path, entry)
     findings = [] if module.check_mode else [
         "%s: %s" % (path, entry["why"]) for entry in entries for path in offenders(entry, needed)
     ]
