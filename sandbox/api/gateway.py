@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The region's front: one WSGI application that lets through what is supported, and always answers as AWS would."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Flask
+from moto.core.exceptions import ServiceException
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.wrappers import Response
+
+from sandbox.api import allowlist
+from sandbox.api.calls import ApiCall, Environ, buffer_body, recognise
+from sandbox.api.errors import AwsError, HttpAnswer, render, unsupported
+
+log = logging.getLogger(__name__)
+request_log = logging.getLogger("sandbox.requests")
+
+StartResponse = Callable[..., Any]
+OperatorPage = Callable[[str, Environ], HttpAnswer]
+OWN_PATHS = "/_slipway/"
+# Operations that answer before the machines and networks follow.
+_ANSWERS_AT_ONCE = frozenset({"RunInstances", "StartInstances", "StopInstances", "TerminateInstances"})
+
+
+class MotoApplications(DomainDispatcherApplication):  # type: ignore[misc]
+    """moto's applications by signing name only: none of its control pages, nothing guessed from a path."""
+
+    def get_application(self, environ: Environ) -> Flask:
+        """Return the application of the service that the request was signed for."""
+        host = self.infer_service_region_host(environ, environ["PATH_INFO"]) or "s3.us-east-1.amazonaws.com"
+        with self.lock:
+            backend = self.get_backend_for_host(host)
+            if backend not in self.app_instances:
+                self.app_instances[backend] = self.create_app(backend)
+            app: Flask = self.app_instances[backend]
+            return app
+
+
+class Locks:
+    """One lock per service: moto checks and then changes, and S3's conditional writes must not race."""
+
+    def __init__(self) -> None:
+        self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)  # type: ignore[valid-type]
+        self._making = threading.Lock()
+
+    def of(self, service: str) -> threading.RLock:  # type: ignore[valid-type]
+        """Return the lock of a service."""
+        with self._making:
+            return self._locks[service]
+
+    @contextmanager
+    def all(self) -> Iterator[None]:
+        """Hold every lock, in one order, so that state can be written down."""
+        with self._making:
+            held = [self._locks[name] for name in sorted(self._locks)]
+        for lock in held:
+            lock.acquire()  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            for lock in reversed(held):
+                lock.release()  # type: ignore[attr-defined]
+
+
+class Gateway:
+    """The WSGI application."""
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        locks: Locks,
+        own_pages: OperatorPage,
+        settle_network: Callable[[], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._region = region
+        self._locks = locks
+        self._own_pages = own_pages
+        self._settle_network = settle_network
+        self._changed = changed
+        self._moto = MotoApplications(create_backend_app)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one HTTP request."""
+        if environ.get("PATH_INFO", "").startswith(OWN_PATHS):
+            answer = self._own_pages(environ["PATH_INFO"].removeprefix(OWN_PATHS), environ)
+        else:
+            answer = self._answer(environ)
+        response = Response(answer.body, answer.status, answer.headers)
+        return response(environ, start_response)
+
+    def _answer(self, environ: Environ) -> HttpAnswer:
+        began = time.monotonic()
+        buffer_body(environ)
+        call = recognise(environ, default_region=self._region)
+        answer = self._guarded(call)
+        request_log.info(
+            "%s %s %d %.0fms",
+            call.target.service,
+            call.operation or "-",
+            answer.status,
+            (time.monotonic() - began) * 1000,
+        )
+        return answer
+
+    def _guarded(self, call: ApiCall) -> HttpAnswer:
+        try:
+            return self._carry_out(call)
+        except ServiceException as error:
+            return render(call, error)
+        except Exception:  # A bug of moto's or ours: the caller gets an AWS error, the log the traceback.
+            incident = uuid.uuid4().hex[:12]
+            log.exception("incident %s in %s.%s", incident, call.target.service, call.operation)
+            message = f"An internal error has occurred; the region's log has it as incident {incident}."
+            return render(call, AwsError("InternalError", message), status=500)
+
+    def _carry_out(self, call: ApiCall) -> HttpAnswer:
+        if call.target.service == "ec2" and call.target.region != self._region:
+            raise unsupported(f"ec2.{call.operation} in {call.target.region}: this region is {self._region}; it")
+        allowlist.check(call)
+        with self._locks.of(call.target.service):  # type: ignore[attr-defined]
+            answer = self._ask_moto(call)
+        if call.is_mutating and answer.status < 400:  # noqa: PLR2004
+            if call.target.service == "ec2" and call.operation not in _ANSWERS_AT_ONCE:
+                self._settle_network()
+            self._changed()
+        return answer
+
+    def _ask_moto(self, call: ApiCall) -> HttpAnswer:
+        response = Response.from_app(self._moto, call.environ, buffered=True)
+        if response.status_code >= 400 and response.mimetype == "text/html" and response.get_data()[:1] == b"<":  # noqa: PLR2004
+            raise AwsError("InternalError", f"moto has no page for {call.target.service}.{call.operation}")
+        return HttpAnswer(response.status_code, dict(response.headers), response.get_data())

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the API believes of instances: moto's objects, read and changed under one lock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from moto.ec2.models.instances import InstanceState, StateReason
+
+from sandbox.reconcile import instances_with_machine
+
+
+class State(StrEnum):
+    """The states of an instance, in AWS's words."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SHUTTING_DOWN = "shutting-down"
+    TERMINATED = "terminated"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+class Health(StrEnum):
+    """What the instance status checks say of a running instance."""
+
+    INITIALIZING = "initializing"
+    OK = "ok"
+    IMPAIRED = "impaired"
+
+
+_CODES = {
+    State.PENDING: 0,
+    State.RUNNING: 16,
+    State.SHUTTING_DOWN: 32,
+    State.TERMINATED: 48,
+    State.STOPPING: 64,
+    State.STOPPED: 80,
+}
+# AWS shows a terminated instance for about an hour.
+REMEMBER_TERMINATED = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an instance changed state: `code` as in StateReason, `text` as in StateTransitionReason."""
+
+    code: str
+    message: str
+    text: str
+
+    @classmethod
+    def of(cls, code: str, message: str) -> Reason:
+        """Return a reason whose message begins with its code, as AWS writes them."""
+        return cls(code, f"{code}: {message}", message)
+
+
+NO_REASON = Reason("", "", "")
+USER_SHUTDOWN = Reason.of("Client.UserInitiatedShutdown", "User initiated shutdown")
+GUEST_SHUTDOWN = Reason.of("Client.InstanceInitiatedShutdown", "Instance initiated shutdown")
+
+
+def server_error(message: str) -> Reason:
+    """Return the reason for what went wrong on the host."""
+    return Reason.of("Server.InternalError", message)
+
+
+class Ledger:
+    """The instances of the region. `lock` is held for every change of moto's EC2 state."""
+
+    def __init__(self, backend: Callable[[], Any], lock: threading.RLock) -> None:  # type: ignore[valid-type]
+        self._backend = backend
+        self.lock = lock
+        self.health: dict[str, Health] = {}
+        self._terminate: Callable[[Any], Any] | None = None
+
+    @property
+    def backend(self) -> Any:
+        """moto's EC2 backend of this region."""
+        return self._backend()
+
+    def use_terminate(self, terminate: Callable[[Any], Any]) -> None:
+        """Take moto's own Instance.terminate, which gives back volumes and interfaces."""
+        self._terminate = terminate
+
+    def find(self, instance_id: str) -> Any | None:
+        """Return moto's instance."""
+        with self.lock:
+            return self.backend.get_instance_by_id(instance_id)
+
+    def state(self, instance_id: str) -> State | None:
+        """Return the state the API shows."""
+        instance = self.find(instance_id)
+        return None if instance is None else State(instance.state)
+
+    def with_machine(self) -> Iterator[Any]:
+        """Yield the instances that have or are about to have a machine."""
+        with self.lock:
+            yield from list(instances_with_machine(self.backend))
+
+    def enter(self, instance: Any, state: State, reason: Reason = NO_REASON) -> None:
+        """Put `instance` into `state`."""
+        with self.lock:
+            instance._state = InstanceState(state.value, _CODES[state])
+            moment = f" ({datetime.now(UTC):%Y-%m-%d %H:%M:%S} GMT)" if reason.text else ""
+            instance._reason = f"{reason.text}{moment}".replace("User initiated shutdown", "User initiated")
+            instance.state_reason = StateReason(reason.message, reason.code)
+            if state is not State.RUNNING:
+                self.health.pop(instance.id, None)
+
+    def stopped(self, instance: Any) -> None:
+        """Record that the machine is off: addresses that are not elastic go back."""
+        with self.lock:
+            reason = instance.state_reason
+            text = instance._reason
+            for nic in instance.nics.values():
+                nic.stop()
+            self.enter(instance, State.STOPPED)
+            instance.state_reason, instance._reason = reason, text
+
+    def terminated(self, instance: Any, reason: Reason | None = None) -> None:
+        """Record that the machine is gone, with its volumes and interfaces."""
+        with self.lock:
+            kept = (instance.state_reason, instance._reason)
+            if self._terminate is not None:
+                self._terminate(instance)
+            instance.terminated_at = datetime.now(UTC)
+            self.enter(instance, State.TERMINATED, reason or NO_REASON)
+            if reason is None:
+                instance.state_reason, instance._reason = kept
+
+    def forget_old(self) -> None:
+        """Drop instances that were terminated an hour ago."""
+        limit = datetime.now(UTC) - REMEMBER_TERMINATED
+        with self.lock:
+            for reservation in list(self.backend.reservations.values()):
+                reservation.instances = [
+                    instance
+                    for instance in reservation.instances
+                    if instance.state != State.TERMINATED or getattr(instance, "terminated_at", limit) > limit
+                ]
+                if not reservation.instances:
+                    del self.backend.reservations[reservation.id]

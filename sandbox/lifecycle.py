@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring machines to the state their instances have entered, and capture their disks; in the background, bounded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+from sandbox.api.ledger import Health, Ledger, Reason, State, server_error
+from sandbox.substrate import MachineSpec, PowerState, Substrate, SubstrateError
+
+log = logging.getLogger(__name__)
+
+# Starting a machine is mostly waiting for podman; stopping one waits for the guest.
+WORKERS = 12
+
+
+class Lifecycle:
+    """Carries out what the API decides. One thing at a time happens to a machine, in the order it was asked for."""
+
+    def __init__(
+        self,
+        *,
+        substrate: Substrate,
+        ledger: Ledger,
+        settle_network: Callable[[], None],
+        environment: Callable[[], Mapping[str, str]],
+    ) -> None:
+        self._substrate = substrate
+        self._ledger = ledger
+        self._settle_network = settle_network
+        self._environment = environment
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="machine")
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._created: set[str] = set(substrate.observe())
+        self._steps: Mapping[State, Callable[[str], None]] = {
+            State.PENDING: self._power_on,
+            State.STOPPING: self._power_off,
+            State.SHUTTING_DOWN: self._destroy,
+        }
+
+    def close(self) -> None:
+        """Finish what runs and take nothing more."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def converge(self, instance_id: str) -> None:
+        """Bring the machine to the state of its instance, soon."""
+        self._submit(self._step, instance_id)
+
+    def reboot(self, instance_id: str) -> None:
+        """Reboot the machine, soon."""
+        self._submit(self._reboot, instance_id)
+
+    def console(self, instance_id: str) -> str:
+        """Return the machine's console; a machine that never ran wrote nothing."""
+        if instance_id not in self._created:
+            return ""
+        try:
+            return self._substrate.console(instance_id)
+        except SubstrateError:
+            return ""
+
+    def capture(
+        self, instance_id: str, ami_id: str, *, power_off: bool, done: Callable[[SubstrateError | None], None]
+    ) -> None:
+        """Save the machine's disk as an image, soon, with the machine off meanwhile if `power_off`."""
+        self._submit(self._capture, instance_id, ami_id, power_off, done)
+
+    @contextmanager
+    def exclusively(self, instance_id: str, *, wait: bool = True) -> Iterator[bool]:
+        """Keep everything else away from a machine; gives False when it is busy and `wait` is off."""
+        lock = self._locks[instance_id]
+        if not lock.acquire(blocking=wait):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def terminate(self, instance_id: str, reason: Reason | None) -> None:
+        """Remove the machine and record its instance as terminated. The caller holds the machine."""
+        self._substrate.destroy(instance_id)
+        self._created.discard(instance_id)
+        if instance := self._ledger.find(instance_id):
+            self._ledger.terminated(instance, reason)
+        self._settle_network()
+
+    def _submit(self, work: Callable[..., None], instance_id: str, *arguments: object) -> None:
+        def run() -> None:
+            with self.exclusively(instance_id):
+                work(instance_id, *arguments)
+
+        self._pool.submit(run).add_done_callback(_report)
+
+    def _step(self, instance_id: str) -> None:
+        state = self._ledger.state(instance_id)
+        if state in self._steps:
+            self._steps[state](instance_id)
+
+    def _power_on(self, instance_id: str) -> None:
+        is_first = instance_id not in self._created
+        try:
+            self._settle_network()
+            if is_first:
+                self._substrate.run(self._spec(instance_id))
+                self._created.add(instance_id)
+            else:
+                self._substrate.start(instance_id)
+        except SubstrateError as error:
+            self._failed_to_start(instance_id, error, is_first=is_first)
+            return
+        with self._ledger.lock:
+            instance = self._ledger.find(instance_id)
+            if instance is not None and instance.state == State.PENDING:
+                self._ledger.enter(instance, State.RUNNING)
+
+    def _failed_to_start(self, instance_id: str, error: SubstrateError, *, is_first: bool) -> None:
+        log.error("instance %s did not start: %s", instance_id, error)
+        reason = server_error(f"Internal error on launch: {error}")
+        if is_first:
+            self.terminate(instance_id, reason)
+            return
+        if instance := self._ledger.find(instance_id):
+            self._ledger.enter(instance, State.STOPPING, reason)
+            self._ledger.stopped(instance)
+        self._settle_network()
+
+    def _power_off(self, instance_id: str) -> None:
+        self._substrate.stop(instance_id)
+        if instance := self._ledger.find(instance_id):
+            self._ledger.stopped(instance)
+        self._settle_network()
+
+    def _destroy(self, instance_id: str) -> None:
+        self.terminate(instance_id, None)
+
+    def _reboot(self, instance_id: str) -> None:
+        if self._ledger.state(instance_id) is State.RUNNING:
+            self._ledger.health[instance_id] = Health.INITIALIZING
+            self._substrate.reboot(instance_id)
+
+    def _capture(
+        self, instance_id: str, ami_id: str, power_off: bool, done: Callable[[SubstrateError | None], None]
+    ) -> None:
+        try:
+            is_on = self._substrate.observe().get(instance_id) is PowerState.RUNNING
+            if is_on and power_off:
+                self._substrate.stop(instance_id)
+            try:
+                self._substrate.capture(instance_id, ami_id)
+            finally:
+                if is_on and power_off:
+                    self._substrate.start(instance_id)
+        except SubstrateError as error:
+            log.error("image %s of %s failed: %s", ami_id, instance_id, error)
+            done(error)
+            return
+        done(None)
+
+    def _spec(self, instance_id: str) -> MachineSpec:
+        instance = self._ledger.find(instance_id)
+        if instance is None:
+            raise SubstrateError(f"run {instance_id}", "no such instance")
+        return MachineSpec(
+            instance_id=instance_id,
+            ami_id=instance.image_id,
+            hostname=instance.private_dns_name.partition(".")[0],
+        )
+
+
+def _report(done: Future[None]) -> None:
+    if not done.cancelled() and (error := done.exception()):
+        log.error("a machine operation failed", exc_info=error)

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put a region together: moto with its corrections, the machines' life, the network, and the services inside VPCs."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from moto import settings
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
+from moto.ec2.models.amis import Ami
+
+from sandbox import dns, imds
+from sandbox.api import addresses, iam_conditions, subjects, vpcs
+from sandbox.api.gateway import Gateway, Locks, OperatorPage
+from sandbox.api.images import ImageHooks
+from sandbox.api.instances import InstanceHooks
+from sandbox.api.ledger import Ledger, State, server_error
+from sandbox.api.patches import Patches
+from sandbox.inside import InsideServices, NoServices
+from sandbox.lifecycle import Lifecycle
+from sandbox.persistence import Saver, StateFile, teach_dill
+from sandbox.substrate import Substrate
+from sandbox.wanted_network import VpcServices, WantedNetwork
+from sandbox.watcher import Watcher
+
+log = logging.getLogger(__name__)
+
+DEBIAN_OWNER = "136693071363"
+DEBIAN_RELEASED = datetime(2026, 11, 1, 22, 41, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionOptions:
+    """What a region is made with."""
+
+    name: str
+    mode: str
+    public_cidr: str
+    state_file: Path | None = None
+    machine_environment: Mapping[str, str] | None = None
+
+
+class Region:
+    """A running region. moto keeps its state in globals: there is one region in a process at a time."""
+
+    def __init__(self, options: RegionOptions, substrate: Substrate, own_pages: OperatorPage) -> None:
+        self.options = options
+        self.substrate = substrate
+        self.names = dns.Names()
+        self.locks = Locks()
+        self.ledger = Ledger(self._ec2, self.locks.of("ec2"))
+        self._patches = Patches()
+        self._file = StateFile(options.state_file, options.name) if options.state_file else None
+        self._saver = Saver(self._file.save, self.locks.all) if self._file else None
+        self._metadata = Metadata(self.ledger, options.name)
+        self._services = self._inside_services()
+        self._network = WantedNetwork(
+            substrate, self._ec2, lock=self.ledger.lock, services=self._services
+        )
+        self.lifecycle = Lifecycle(
+            substrate=substrate,
+            ledger=self.ledger,
+            settle_network=self._network.settle,
+            environment=lambda: options.machine_environment or {},
+        )
+        self._watcher = Watcher(
+            substrate=substrate,
+            ledger=self.ledger,
+            lifecycle=self.lifecycle,
+            settle_network=self._network.settle,
+            is_responsive=lambda _: True,
+        )
+        self.gateway = Gateway(
+            region=options.name,
+            locks=self.locks,
+            own_pages=own_pages,
+            settle_network=self._network.settle,
+            changed=self.changed,
+        )
+
+    def start(self) -> None:
+        """Begin with what was saved, and the machines that are still there."""
+        self._install()
+        teach_dill()
+        if self._file is not None:
+            self._file.load()
+        self._pick_up()
+        self._network.settle()
+        self._watcher.start()
+        if self._saver is not None:
+            self._saver.start()
+
+    def install_public_image(self) -> None:
+        """Make the public Debian image available; this takes a minute on a host that never made one."""
+        image = self._public_image()
+        self.substrate.install_public_image(image.id)
+        with self.ledger.lock:  # type: ignore[attr-defined]
+            image.state = "available"
+            image.ebs_snapshot.status = "completed"
+        self.changed()
+
+    def changed(self) -> None:
+        """Note that there is something to save."""
+        if self._saver is not None:
+            self._saver.changed()
+
+    def close(self) -> None:
+        """Stop everything but the machines, save, and give moto back."""
+        self._watcher.close()
+        self.lifecycle.close()
+        self._services.close()
+        if self._saver is not None:
+            self._saver.close()
+        self._patches.undo()
+
+    def look(self) -> None:
+        """Compare machines with instances now, as the watcher does every few seconds."""
+        self._watcher.look()
+
+    def _ec2(self) -> Any:
+        return ec2_backends[DEFAULT_ACCOUNT_ID][self.options.name]
+
+    def _inside_services(self) -> VpcServices:
+        if self.options.mode == "simulated":
+            return NoServices()
+        return InsideServices(self.substrate, self._metadata, self.names)
+
+    def _install(self) -> None:
+        pool = addresses.PublicAddresses(
+            self.options.public_cidr, lambda: addresses.public_addresses_in_use(self._ec2())
+        )
+        self._patches.replace(settings, "ec2_load_default_amis", lambda: False)
+        addresses.install(self._patches, pool)
+        vpcs.install(self._patches)
+        iam_conditions.install(self._patches)
+        InstanceHooks(self.ledger, self.lifecycle).install(self._patches)
+        ImageHooks(
+            self.ledger, substrate=self.substrate, captures=self.lifecycle, changed=self.changed
+        ).install(self._patches)
+
+    def _pick_up(self) -> None:
+        """Bring instances and machines together after a restart: what has no machine is terminated."""
+        seen = self.substrate.observe()
+        known = set()
+        for instance in list(self.ledger.with_machine()):
+            known.add(instance.id)
+            if instance.id not in seen:
+                self.ledger.terminated(instance, server_error("The local region was stopped"))
+            elif instance.state not in (State.RUNNING, State.STOPPED):
+                self.lifecycle.converge(instance.id)
+        for stray in set(seen) - known:
+            log.warning("machine %s belongs to no instance: removed", stray)
+            self.substrate.destroy(stray)
+        self._drop_images_without_disk()
+
+    def _drop_images_without_disk(self) -> None:
+        held = set(self.substrate.images())
+        backend = self._ec2()
+        for image in list(backend.amis.values()):
+            if image.owner_id != DEBIAN_OWNER and image.id not in held:
+                log.warning("image %s (%s) has lost its disk: deregistered", image.id, image.name)
+                backend.deregister_image(image.id)
+                backend.snapshots.pop(image.ebs_snapshot.id, None)
+
+    def _public_image(self) -> Ami:
+        architecture = "arm64" if platform.machine() == "aarch64" else "x86_64"
+        short = "arm64" if architecture == "arm64" else "amd64"
+        name = f"debian-12-{short}-{DEBIAN_RELEASED:%Y%m%d}-2279"
+        backend = self._ec2()
+        with self.ledger.lock:  # type: ignore[attr-defined]
+            for image in backend.amis.values():
+                if image.name == name and image.owner_id == DEBIAN_OWNER:
+                    return image
+            image = Ami(
+                backend,
+                "ami-0debd12a1e6f20d14" if short == "amd64" else "ami-0debd12a1e6f20d15",
+                name=name,
+                description=f"Debian 12 ({DEBIAN_RELEASED:%Y%m%d}-2279)",
+                owner_id=DEBIAN_OWNER,
+                public=True,
+                architecture=architecture,
+                creation_date=DEBIAN_RELEASED,
+                image_location=f"amazon/{name}",
+                state="pending",
+            )
+            backend.amis[image.id] = image
+        return image
+
+
+class Metadata:
+    """Answers the metadata service's questions from the ledger."""
+
+    def __init__(self, ledger: Ledger, region: str) -> None:
+        self._ledger = ledger
+        self._tokens = imds.Tokens()
+        self._credentials = imds.RoleCredentials(subjects.assume(DEFAULT_ACCOUNT_ID, region))
+
+    def ask(self, vpc_id: str, address: str, question: imds.Question) -> tuple[imds.Answer, int]:
+        """Return the answer to the machine at `address`, and the hop limit of a token answer."""
+        with self._ledger.lock:  # type: ignore[attr-defined]
+            instance = self._at(vpc_id, address)
+            if instance is None:
+                return imds.Answer(404), 1
+            subject = subjects.describe(instance, self._credentials.document)
+            return imds.answer(question, subject, self._tokens), subject.hop_limit
+
+    def private_address_of(self, vpc_id: str, public_address: str) -> str | None:
+        """Return the private address of the machine that holds a public one."""
+        for instance in self._ledger.with_machine():
+            if instance.nics[0].public_ip == public_address and instance.nics[0].subnet.vpc_id == vpc_id:
+                found: str = instance.nics[0].private_ip_address
+                return found
+        return None
+
+    def _at(self, vpc_id: str, address: str) -> Any | None:
+        for instance in self._ledger.with_machine():
+            nic = instance.nics[0]
+            if nic.private_ip_address == address and nic.subnet.vpc_id == vpc_id:
+                return instance
+        return None
+
+

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notice what machines do by themselves, and make their instances say so."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from sandbox.api.ledger import GUEST_SHUTDOWN, Health, Ledger, State, server_error
+from sandbox.lifecycle import Lifecycle
+from sandbox.substrate import PowerState, Substrate, SubstrateError
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 2.0
+
+
+class Watcher:
+    """Compares machines with instances every few seconds."""
+
+    def __init__(
+        self,
+        *,
+        substrate: Substrate,
+        ledger: Ledger,
+        lifecycle: Lifecycle,
+        settle_network: Callable[[], None],
+        is_responsive: Callable[[str], bool],
+    ) -> None:
+        self._substrate = substrate
+        self._ledger = ledger
+        self._lifecycle = lifecycle
+        self._settle_network = settle_network
+        self._is_responsive = is_responsive
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        """Watch until closed."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def look(self) -> None:
+        """Compare once."""
+        seen = self._substrate.observe()
+        for instance in self._ledger.with_machine():
+            if instance.state != State.RUNNING:
+                continue
+            if seen.get(instance.id, PowerState.MISSING) is PowerState.RUNNING:
+                self._check_health(instance.id)
+            else:
+                self._look_closer(instance.id)
+        self._ledger.forget_old()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(INTERVAL_S):
+            try:
+                self.look()
+            except SubstrateError:
+                log.exception("could not observe the machines")
+
+    def _look_closer(self, instance_id: str) -> None:
+        """Look again with the machine held, because the first look may be older than what the API did since."""
+        with self._lifecycle.exclusively(instance_id, wait=False) as is_held:
+            instance = self._ledger.find(instance_id)
+            if not is_held or instance is None or instance.state != State.RUNNING:
+                return
+            power = self._substrate.observe().get(instance_id, PowerState.MISSING)
+            if power is PowerState.POWERED_OFF:
+                self._powered_off(instance)
+            elif power is PowerState.REBOOTING:
+                self._ledger.health[instance_id] = Health.INITIALIZING
+                self._substrate.start(instance_id)
+            elif power in (PowerState.KILLED, PowerState.MISSING):
+                log.warning("instance %s is %s", instance_id, power)
+                how = "ended without a shutdown" if power is PowerState.KILLED else "is gone"
+                self._lifecycle.terminate(instance_id, server_error(f"The machine {how}"))
+
+    def _powered_off(self, instance: object) -> None:
+        if instance.instance_initiated_shutdown_behavior == "terminate":  # type: ignore[attr-defined]
+            self._lifecycle.terminate(instance.id, GUEST_SHUTDOWN)  # type: ignore[attr-defined]
+            return
+        self._ledger.enter(instance, State.STOPPING, GUEST_SHUTDOWN)
+        self._ledger.stopped(instance)
+        self._settle_network()
+
+    def _check_health(self, instance_id: str) -> None:
+        health = self._ledger.health.get(instance_id, Health.INITIALIZING)
+        if self._is_responsive(instance_id):
+            self._ledger.health[instance_id] = Health.OK
+        elif health is Health.OK:
+            self._ledger.health[instance_id] = Health.IMPAIRED
