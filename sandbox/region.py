@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from moto import settings
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core import DEFAULT_ACCOUNT_ID, errors
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import Ami
 
@@ -137,6 +137,9 @@ class Region:
             self.options.public_cidr, lambda: addresses.public_addresses_in_use(self._ec2())
         )
         self._patches.replace(settings, "ec2_load_default_amis", lambda: False)
+        # Codes that every service may answer; moto warns of those that are not in a service's own model.
+        common = {*errors.COMMON_ERROR_CODES, "UnsupportedOperation", "InternalError"}
+        self._patches.replace(errors, "COMMON_ERROR_CODES", common)
         addresses.install(self._patches, pool)
         vpcs.install(self._patches)
         iam_conditions.install(self._patches)

@@ -109,7 +109,7 @@ class Ledger:
             instance._state = InstanceState(state.value, _CODES[state])
             moment = f" ({datetime.now(UTC):%Y-%m-%d %H:%M:%S} GMT)" if reason.text else ""
             instance._reason = f"{reason.text}{moment}".replace("User initiated shutdown", "User initiated")
-            instance.state_reason = StateReason(reason.message, reason.code)
+            instance.state_reason = StateReason(reason.message, reason.code) if reason.code else None
             if state is not State.RUNNING:
                 self.health.pop(instance.id, None)
 

@@ -36,7 +36,7 @@ class ApiServer:
         host, port = listener.getsockname()[:2]
         server = _Server(host, port, self._application, handler=QuietHandler, fd=listener.fileno())
         server.daemon_threads = True
-        listener.detach()
+        listener.close()
         self._servers.append(server)
         threading.Thread(target=server.serve_forever, name=f"api-{port}", daemon=True).start()
         return int(port)

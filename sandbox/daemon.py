@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The region's daemon: `python -m sandbox.daemon`. `sandbox.control` starts it; nothing else needs to."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.api.server import ApiServer
+from sandbox.pages import READY, Pages
+from sandbox.region import Region, RegionOptions
+from sandbox.seed import load_plan, seed
+from sandbox.state_dir import CHECKOUT, AlreadyRunning, DaemonRecord, StateDir
+from sandbox.substrates import Carrier, Mode, carrier
+
+log = logging.getLogger("sandbox.daemon")
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonOptions:
+    """The daemon's arguments."""
+
+    state_dir: StateDir
+    port: int
+    region: str
+    mode: Mode
+    report_fd: int | None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a region until SIGTERM."""
+    options = _parse(arguments)
+    try:
+        with options.state_dir.held():
+            _set_up_logs(options.state_dir)
+            return _run(options, _reporter(options.report_fd))
+    except AlreadyRunning:
+        _reporter(options.report_fd)("failed the region of this checkout runs already")
+        return 1
+
+
+def _parse(arguments: list[str] | None) -> DaemonOptions:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.daemon", description=__doc__)
+    parser.add_argument("--state-dir", type=Path, default=StateDir.of_checkout().path)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--region", required=True)
+    parser.add_argument("--mode", type=Mode, choices=list(Mode), required=True)
+    parser.add_argument("--report-fd", type=int, help="where to write the phases of the start, a line each")
+    given = parser.parse_args(arguments)
+    return DaemonOptions(StateDir(given.state_dir), given.port, given.region, given.mode, given.report_fd)
+
+
+def _reporter(descriptor: int | None) -> Report:
+    def report(line: str) -> None:
+        log.info("%s", line)
+        if descriptor is not None:
+            try:
+                os.write(descriptor, f"{line}\n".encode())
+            except OSError:  # whoever started the region no longer listens
+                log.debug("nobody hears: %s", line)
+
+    return report
+
+
+def _set_up_logs(state_dir: StateDir) -> None:
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    requests = logging.getLogger("sandbox.requests")
+    requests.propagate = False
+    handler = logging.FileHandler(state_dir.requests)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    requests.addHandler(handler)
+
+
+def _run(options: DaemonOptions, report: Report) -> int:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        listener = socket.create_server(("127.0.0.1", options.port), backlog=128)
+    except OSError as error:
+        report(f"failed port {options.port}: {error.strerror}")
+        return 1
+    carried = carrier(options.mode, options.state_dir)
+    pages = Pages(
+        mode=options.mode, region_name=options.region, operator_address=carried.operator_address
+    )
+    region = Region(_region_options(options, carried), carried.substrate, pages)
+    region.start()
+    pages.describe(region)
+    server = ApiServer(region.gateway)
+    port = server.serve(listener)
+    options.state_dir.write(DaemonRecord(os.getpid(), port, options.mode, options.region))
+    begin = threading.Thread(
+        target=_begin, args=(region, pages, f"http://127.0.0.1:{port}", report), name="begin", daemon=True
+    )
+    begin.start()
+    stopping.wait()
+    _end(server, region, carried)
+    return 0
+
+
+def _region_options(options: DaemonOptions, carried: Carrier) -> RegionOptions:
+    environment = {}
+    if carried.api_address:
+        environment["AWS_ENDPOINT_URL"] = f"http://{carried.api_address}"
+    return RegionOptions(
+        name=options.region,
+        mode=options.mode,
+        public_cidr=carried.public_cidr,
+        state_file=options.state_dir.saved,
+        machine_environment=environment,
+    )
+
+
+def _begin(region: Region, pages: Pages, endpoint: str, report: Report) -> None:
+    """Fill the account while the API answers already; `ready` is the last word."""
+
+    def enter(phase: str) -> None:
+        pages.progress.phase = phase
+        report(phase)
+
+    try:
+        enter("making the public Debian 12 image")
+        region.install_public_image()
+        enter("making the network and the config bucket")
+        seed(endpoint, region.options.name, load_plan(CHECKOUT / "networks" / "sandbox.yaml", region.options.name))
+    except Exception as error:  # whatever it is, the one who waits for `ready` must hear of it
+        log.exception("the region could not begin")
+        pages.progress.problem = str(error)
+        report(f"failed {error}".replace("\n", " "))
+        return
+    enter(READY)
+
+
+def _end(server: ApiServer, region: Region, carried: Carrier) -> None:
+    log.info("ending")
+    server.close()
+    region.close()
+    carried.substrate.destroy_all()
+    log.info("ended")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
