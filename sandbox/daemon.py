@@ -93,9 +93,7 @@ def _run(options: DaemonOptions, report: Report) -> int:
         report(f"failed port {options.port}: {error.strerror}")
         return 1
     carried = carrier(options.mode, options.state_dir)
-    pages = Pages(
-        mode=options.mode, region_name=options.region, operator_address=carried.operator_address
-    )
+    pages = Pages(mode=options.mode, region_name=options.region, operator_address=carried.operator_address)
     region = Region(_region_options(options, carried), carried.substrate, pages)
     region.start()
     pages.describe(region)
@@ -135,7 +133,11 @@ def _begin(region: Region, pages: Pages, endpoint: str, report: Report) -> None:
         enter("making the public Debian 12 image")
         region.install_public_image()
         enter("making the network and the config bucket")
-        seed(endpoint, region.options.name, load_plan(CHECKOUT / "networks" / "sandbox.yaml", region.options.name))
+        seed(
+            endpoint,
+            region.options.name,
+            load_plan(CHECKOUT / "networks" / "sandbox.yaml", region.options.name),
+        )
     except Exception as error:  # whatever it is, the one who waits for `ready` must hear of it
         log.exception("the region could not begin")
         pages.progress.problem = str(error)

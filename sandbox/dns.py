@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The resolver of a VPC at 169.254.169.253: names of the region, and everything else as the host resolves it."""
+"""The resolver of a VPC at 169.254.169.253: names of the region, and all others as the host resolves them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ ADDRESS = "169.254.169.253"
 PORT = 53
 TTL_S = 5
 FORWARD_TIMEOUT_S = 3.0
-_PRIVATE_NAME = re.compile(r"ip-(\d+)-(\d+)-(\d+)-(\d+)\.(?:ec2|[a-z0-9-]+\.compute)\.internal\.?", re.IGNORECASE)
-_PUBLIC_NAME = re.compile(r"ec2-(\d+)-(\d+)-(\d+)-(\d+)\.[a-z0-9-]+(?:\.compute)?\.amazonaws\.com\.?", re.IGNORECASE)
+_PRIVATE_NAME = re.compile(
+    r"ip-(\d+)-(\d+)-(\d+)-(\d+)\.(?:ec2|[a-z0-9-]+\.compute)\.internal\.?", re.IGNORECASE
+)
+_PUBLIC_NAME = re.compile(
+    r"ec2-(\d+)-(\d+)-(\d+)-(\d+)\.[a-z0-9-]+(?:\.compute)?\.amazonaws\.com\.?", re.IGNORECASE
+)
 
 
 class Names:
@@ -46,7 +50,9 @@ class Names:
 class Resolver:
     """Answers DNS messages of one VPC."""
 
-    def __init__(self, names: Names, private_address_of: Callable[[str], str | None], upstreams: Iterable[str]) -> None:
+    def __init__(
+        self, names: Names, private_address_of: Callable[[str], str | None], upstreams: Iterable[str]
+    ) -> None:
         self._names = names
         self._private_address_of = private_address_of
         self._upstreams = tuple(upstreams)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The instance metadata service: what a machine can learn of itself at 169.254.169.254.
 
-Version 2 always works (a PUT gives a token, which every GET then carries); version 1 works unless the instance says
-`HttpTokens=required`. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-categories.html
+Version 2 always works (a PUT gives a token, which every GET then carries); version 1 works unless the
+instance says `HttpTokens=required`. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-categories.html
 """
 
 from __future__ import annotations
@@ -119,12 +119,16 @@ def answer(question: Question, subject: Subject, tokens: Tokens) -> Answer:
         return _new_token(question, subject, tokens)
     if question.method not in ("GET", "HEAD"):
         return Answer(405)
-    token = question.headers.get(TOKEN_HEADER)
-    if token is None and subject.needs_token:
-        return Answer(401)
-    if token is not None and not tokens.is_valid(token, subject.instance_id):
+    if not _may_read(question, subject, tokens):
         return Answer(401)
     return _read(question.path, subject)
+
+
+def _may_read(question: Question, subject: Subject, tokens: Tokens) -> bool:
+    token = question.headers.get(TOKEN_HEADER)
+    if token is None:
+        return not subject.needs_token
+    return tokens.is_valid(token, subject.instance_id)
 
 
 def _new_token(question: Question, subject: Subject, tokens: Tokens) -> Answer:
@@ -144,17 +148,21 @@ def _read(path: str, subject: Subject) -> Answer:
     if parts[0] not in VERSIONS:
         return Answer(404)
     match parts[1:]:
-        case []:
-            names = ["dynamic", "meta-data"] + (["user-data"] if subject.user_data is not None else [])
-            return Answer(200, "\n".join(names).encode())
         case ["user-data"] if subject.user_data is not None:
             return Answer(200, subject.user_data, content_type="application/octet-stream")
-        case ["dynamic", *rest]:
-            document = json.dumps(subject.identity, indent=2)
-            return _look_up({"instance-identity": {"document": document}}, rest)
-        case ["meta-data", *rest]:
-            return _look_up(subject.tree, rest)
-    return Answer(404)
+        case rest:
+            return _look_up(_whole_tree(subject), rest)
+
+
+def _whole_tree(subject: Subject) -> Tree:
+    document = json.dumps(subject.identity, indent=2)
+    tree: dict[str, Leaf | Tree] = {
+        "dynamic": {"instance-identity": {"document": document}},
+        "meta-data": subject.tree,
+    }
+    if subject.user_data is not None:
+        tree["user-data"] = ""
+    return tree
 
 
 def _look_up(tree: Tree, parts: list[str]) -> Answer:

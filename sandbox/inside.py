@@ -78,7 +78,9 @@ class InsideServices:
         ]
         for server in servers:
             name = f"{type(server).__name__}-{vpc_id}"
-            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 5.0}, name=name, daemon=True).start()
+            threading.Thread(
+                target=server.serve_forever, kwargs={"poll_interval": 5.0}, name=name, daemon=True
+            ).start()
         return servers
 
     def _end(self, vpc_id: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring machines to the state their instances have entered, and capture their disks; in the background, bounded."""
+"""Bring machines to the state their instances have entered, and capture their disks, in the background."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORKERS = 12
 
 
 class Lifecycle:
-    """Carries out what the API decides. One thing at a time happens to a machine, in the order it was asked for."""
+    """Carries out what the API decides. One thing at a time happens to a machine."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Lifecycle:
 
     def _step(self, instance_id: str) -> None:
         state = self._ledger.state(instance_id)
-        if state in self._steps:
+        if state is not None and state in self._steps:
             self._steps[state](instance_id)
 
     def _power_on(self, instance_id: str) -> None:

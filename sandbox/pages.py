@@ -103,9 +103,14 @@ class Pages:
     def _images(self) -> list[dict[str, Any]]:
         if self._region is None:
             return []
-        with self._region.ledger.lock:  # type: ignore[attr-defined]
+        with self._region.ledger.lock:
             return [
-                {"ami_id": image.id, "name": image.name, "state": image.state, "public": image.owner_id == DEBIAN_OWNER}
+                {
+                    "ami_id": image.id,
+                    "name": image.name,
+                    "state": image.state,
+                    "public": image.owner_id == DEBIAN_OWNER,
+                }
                 for image in self._region.ledger.backend.amis.values()
             ]
 

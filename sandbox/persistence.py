@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keep moto's state in a file, so that a region that is brought up again has what is durable.
 
-moto has no store of its own. Its backends are plain objects, which dill can write together, references between
-services included. The file is only ever read by the versions that wrote it; any other is set aside, never an error.
+moto has no store of its own. Its backends are plain objects, which dill can write together, with the
+references between services. The file is only read by the versions that wrote it; any other is set aside.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import dill
-from moto import backends as moto_backends
+import moto.backends
 from moto.core.base_backend import BackendDict
 from moto.ssm.models import ParameterDict
 
@@ -29,6 +29,9 @@ FORMAT = 1
 SETTLE_S = 3.0
 
 State = dict[str, dict[str, dict[str, Any]]]
+
+# moto types this by a literal per service; here the services come from a file.
+get_backend: Any = moto.backends.get_backend
 
 
 class Unreadable(Exception):
@@ -59,7 +62,7 @@ class StateFile:
             log.warning("the saved region is set aside as %s: %s", aside.name, error)
             return False
         for service, accounts in state.items():
-            saved = moto_backends.get_backend(service)
+            saved = get_backend(service)
             for account, regions in accounts.items():
                 for name, backend in regions.items():
                     saved[account][name] = backend
@@ -90,7 +93,8 @@ class StateFile:
 
 def _all_backends() -> State:
     state: State = {}
-    for services in BackendDict._instances:
+    every: Any = BackendDict
+    for services in every._instances:
         for account, name, backend in services.iter_backends():
             state.setdefault(services.service_name, {}).setdefault(account, {})[name] = backend
     return state
@@ -98,7 +102,7 @@ def _all_backends() -> State:
 
 def teach_dill() -> None:
     """Let moto's parameter store be pickled: a dict with a constructor argument cannot by itself."""
-    ParameterDict.__reduce_ex__ = _reduce_parameters
+    ParameterDict.__reduce_ex__ = _reduce_parameters  # type: ignore[method-assign]
 
 
 def _reduce_parameters(parameters: Any, protocol: Any) -> Any:
@@ -118,7 +122,9 @@ def _restore_parameters(attributes: dict[str, Any], items: dict[str, Any]) -> An
 class Saver:
     """Saves some seconds after a change, however many changes there are."""
 
-    def __init__(self, save: Callable[[], None], all_locks: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self, save: Callable[[], None], all_locks: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         self._save = save
         self._all_locks = all_locks
         self._changed = threading.Event()

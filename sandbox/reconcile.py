@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compute from moto's EC2 state the networks and firewalls that the substrate must carry. Pure: reads, never acts."""
+"""Compute from moto's EC2 state the networks and firewalls that the substrate must carry. Pure."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _is_attached(backend: Any, gateway_id: str, vpc_id: str) -> bool:
 
 
 def _nat_address(backend: Any, nat_gateway: Any) -> str | None:
-    """Return the NAT gateway's public address, if it works: a NAT gateway in a private subnet reaches nothing."""
+    """Return the NAT gateway's public address, if it works: one in a private subnet reaches nothing."""
     if nat_gateway.state != "available" or not nat_gateway.address_set:
         return None
     home = backend.get_subnet(nat_gateway.subnet_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Put a region together: moto with its corrections, the machines' life, the network, and the services inside VPCs."""
+"""Put a region together: moto with its corrections, machines, network, and the services inside VPCs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from moto import settings
-from moto.core import DEFAULT_ACCOUNT_ID, errors
+from moto.core import errors
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import Ami
 
@@ -61,9 +62,7 @@ class Region:
         self._saver = Saver(self._file.save, self.locks.all) if self._file else None
         self._metadata = Metadata(self.ledger, options.name)
         self._services = self._inside_services()
-        self._network = WantedNetwork(
-            substrate, self._ec2, lock=self.ledger.lock, services=self._services
-        )
+        self._network = WantedNetwork(substrate, self._ec2, lock=self.ledger.lock, services=self._services)
         self.lifecycle = Lifecycle(
             substrate=substrate,
             ledger=self.ledger,
@@ -101,7 +100,7 @@ class Region:
         """Make the public Debian image available; this takes a minute on a host that never made one."""
         image = self._public_image()
         self.substrate.install_public_image(image.id)
-        with self.ledger.lock:  # type: ignore[attr-defined]
+        with self.ledger.lock:
             image.state = "available"
             image.ebs_snapshot.status = "completed"
         self.changed()
@@ -177,8 +176,9 @@ class Region:
         short = "arm64" if architecture == "arm64" else "amd64"
         name = f"debian-12-{short}-{DEBIAN_RELEASED:%Y%m%d}-2279"
         backend = self._ec2()
-        with self.ledger.lock:  # type: ignore[attr-defined]
-            for image in backend.amis.values():
+        with self.ledger.lock:
+            existing: list[Ami] = list(backend.amis.values())
+            for image in existing:
                 if image.name == name and image.owner_id == DEBIAN_OWNER:
                     return image
             image = Ami(
@@ -207,7 +207,7 @@ class Metadata:
 
     def ask(self, vpc_id: str, address: str, question: imds.Question) -> tuple[imds.Answer, int]:
         """Return the answer to the machine at `address`, and the hop limit of a token answer."""
-        with self._ledger.lock:  # type: ignore[attr-defined]
+        with self._ledger.lock:
             instance = self._at(vpc_id, address)
             if instance is None:
                 return imds.Answer(404), 1
@@ -228,5 +228,3 @@ class Metadata:
             if nic.private_ip_address == address and nic.subnet.vpc_id == vpc_id:
                 return instance
         return None
-
-

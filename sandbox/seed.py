@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the account's first content through the plain AWS API: the network of networks/sandbox.yaml, the config bucket.
+"""Make the account's first content through the AWS API: networks/sandbox.yaml, and the config bucket.
 
 Idempotent: what is there, by its tags or name, is left as it is.
 """
@@ -84,7 +84,9 @@ def _make_network(ec2: Any, plan: NetworkPlan) -> None:
     tables = {}
     for tier in dict.fromkeys(subnet.tier for subnet in plan.subnets):
         tags = _tags("route-table", f"{NETWORK}-{tier}", tier)
-        tables[tier] = ec2.create_route_table(VpcId=vpc_id, TagSpecifications=tags)["RouteTable"]["RouteTableId"]
+        tables[tier] = ec2.create_route_table(VpcId=vpc_id, TagSpecifications=tags)["RouteTable"][
+            "RouteTableId"
+        ]
     ec2.create_route(RouteTableId=tables["public"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway_id)
     for subnet in plan.subnets:
         _make_subnet(ec2, vpc_id, subnet, table=tables[subnet.tier])

@@ -11,7 +11,7 @@ from sandbox.substrate import MachineSpec, PowerState, SubstrateError, VpcState
 
 
 class SimulatedSubstrate:
-    """Keeps what it is told in memory. Tests read its public attributes and turn machines off behind the API's back."""
+    """Keeps what it is told in memory; tests read its attributes and turn machines off behind the API."""
 
     def __init__(self) -> None:
         self.networks: tuple[VpcState, ...] = ()

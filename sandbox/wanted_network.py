@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keep the substrate's networks as moto's EC2 state wants them, and serve each VPC what AWS serves inside one."""
+"""Keep the substrate's networks as moto's EC2 state wants them, and serve each VPC from inside."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WantedNetwork:
         substrate: Substrate,
         backend: Callable[[], Any],
         *,
-        lock: threading.RLock,  # type: ignore[valid-type]
+        lock: threading.RLock,
         services: VpcServices,
     ) -> None:
         self._substrate = substrate
@@ -52,7 +52,7 @@ class WantedNetwork:
                 return
             with self._counter:
                 newest = self._asked
-            with self._moto_lock:  # type: ignore[attr-defined]
+            with self._moto_lock:
                 wanted = vpc_states(self._backend())
             if wanted != self._applied:
                 self._applied = None

@@ -66,7 +66,7 @@ class Watcher:
                 log.exception("could not observe the machines")
 
     def _look_closer(self, instance_id: str) -> None:
-        """Look again with the machine held, because the first look may be older than what the API did since."""
+        """Look again with the machine held: the first look may be older than what the API did since."""
         with self._lifecycle.exclusively(instance_id, wait=False) as is_held:
             instance = self._ledger.find(instance_id)
             if not is_held or instance is None or instance.state != State.RUNNING:

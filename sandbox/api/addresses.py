@@ -51,9 +51,7 @@ def install(patches: Patches, pool: PublicAddresses) -> None:
     patches.replace(NetworkInterface, "start", _take_unless_elastic(NetworkInterface.start))
     patches.replace(Subnet, "request_ip", _checked_request(Subnet.request_ip))
     patches.replace(Subnet, "get_available_subnet_ip", _next_free)
-    patches.replace(
-        EC2Backend, "create_network_interface", _in_subnet(EC2Backend.create_network_interface)
-    )
+    patches.replace(EC2Backend, "create_network_interface", _in_subnet(EC2Backend.create_network_interface))
 
 
 def _has_elastic_address(nic: Any) -> bool:
@@ -80,7 +78,9 @@ def _checked_request(original: Callable[..., None]) -> Callable[..., None]:
         address = ipaddress.ip_address(ip)
         network = subnet.cidr
         if address not in network:
-            raise AwsError("InvalidParameterValue", f"Address {ip} does not fall within the subnet's address range")
+            raise AwsError(
+                "InvalidParameterValue", f"Address {ip} does not fall within the subnet's address range"
+            )
         offset = int(address) - int(network.network_address)
         if offset < RESERVED or address == network.broadcast_address:
             raise AwsError("InvalidParameterValue", f"Address {ip} is in the subnet's reserved address range")
@@ -102,11 +102,15 @@ def _next_free(subnet: Any, instance: Any) -> str:
             subnet.next_offset = offset + 1
             subnet._subnet_ips[address] = instance
             return address
-    raise AwsError("InsufficientFreeAddressesInSubnet", f"There are not enough free addresses in subnet '{subnet.id}'")
+    raise AwsError(
+        "InsufficientFreeAddressesInSubnet", f"There are not enough free addresses in subnet '{subnet.id}'"
+    )
 
 
 def _in_subnet(original: Callable[..., Any]) -> Callable[..., Any]:
-    def create_network_interface(backend: Any, subnet: Any, private_ip_address: Any, *rest: Any, **options: Any) -> Any:
+    def create_network_interface(
+        backend: Any, subnet: Any, private_ip_address: Any, *rest: Any, **options: Any
+    ) -> Any:
         """Give every interface an address that is inside its subnet and free; moto draws one at random."""
         if isinstance(subnet, str):
             subnet = backend.get_subnet(subnet)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -49,7 +48,7 @@ class ApiCall:
     protocol: str
     model: ServiceModel | None
     environ: Environ
-    uri_parameters: Mapping[str, Any]
+    uri_parameters: dict[str, Any]
 
     @property
     def is_mutating(self) -> bool:
@@ -126,4 +125,5 @@ def _stated_operation(environ: Environ) -> str | None:
     if stated := environ.get("HTTP_X_AMZ_TARGET"):
         return str(stated).rpartition(".")[2]
     body = environ["wsgi.input"].getvalue().decode("utf-8", "replace")
-    return parse_qs(body).get("Action", [None])[0]
+    actions = parse_qs(body).get("Action")
+    return actions[0] if actions else None

@@ -13,7 +13,7 @@ from moto.core.serialize import get_serializer_class
 from sandbox.api.calls import ApiCall
 
 
-class AwsError(ServiceException):  # type: ignore[misc]
+class AwsError(ServiceException):
     """An error of the AWS API, raised by code of ours that moto calls: `AwsError(code, message)`."""
 
 
@@ -39,9 +39,9 @@ def render(call: ApiCall, error: ServiceException, *, status: int | None = None)
     serializer = get_serializer_class(call.model.service_name, call.protocol)
     operation = OperationModel({}, call.model)
     answer = serializer(operation_model=operation).serialize(error)
-    body = answer["body"]
+    rendered: str | bytes = answer["body"]
     return HttpAnswer(
         status or answer["status_code"],
         {name: str(value) for name, value in answer["headers"].items()},
-        body.encode() if isinstance(body, str) else body,
+        rendered.encode() if isinstance(rendered, str) else rendered,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The region's front: one WSGI application that lets through what is supported, and always answers as AWS would."""
+"""The region's front: a WSGI application that lets through what is supported, and answers as AWS."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from werkzeug.wrappers import Response
 from sandbox.api import allowlist
 from sandbox.api.calls import ApiCall, Environ, buffer_body, recognise
 from sandbox.api.errors import AwsError, HttpAnswer, render, unsupported
+from sandbox.api.iam_conditions import current_environ
 
 log = logging.getLogger(__name__)
 request_log = logging.getLogger("sandbox.requests")
@@ -27,11 +28,12 @@ request_log = logging.getLogger("sandbox.requests")
 StartResponse = Callable[..., Any]
 OperatorPage = Callable[[str, Environ], HttpAnswer]
 OWN_PATHS = "/_slipway/"
+BAD_REQUEST = 400
 # Operations that answer before the machines and networks follow.
 _ANSWERS_AT_ONCE = frozenset({"RunInstances", "StartInstances", "StopInstances", "TerminateInstances"})
 
 
-class MotoApplications(DomainDispatcherApplication):  # type: ignore[misc]
+class MotoApplications(DomainDispatcherApplication):
     """moto's applications by signing name only: none of its control pages, nothing guessed from a path."""
 
     def get_application(self, environ: Environ) -> Flask:
@@ -49,10 +51,10 @@ class Locks:
     """One lock per service: moto checks and then changes, and S3's conditional writes must not race."""
 
     def __init__(self) -> None:
-        self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)  # type: ignore[valid-type]
+        self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
         self._making = threading.Lock()
 
-    def of(self, service: str) -> threading.RLock:  # type: ignore[valid-type]
+    def of(self, service: str) -> threading.RLock:
         """Return the lock of a service."""
         with self._making:
             return self._locks[service]
@@ -63,12 +65,12 @@ class Locks:
         with self._making:
             held = [self._locks[name] for name in sorted(self._locks)]
         for lock in held:
-            lock.acquire()  # type: ignore[attr-defined]
+            lock.acquire()
         try:
             yield
         finally:
             for lock in reversed(held):
-                lock.release()  # type: ignore[attr-defined]
+                lock.release()
 
 
 class Gateway:
@@ -126,11 +128,17 @@ class Gateway:
 
     def _carry_out(self, call: ApiCall) -> HttpAnswer:
         if call.target.service == "ec2" and call.target.region != self._region:
-            raise unsupported(f"ec2.{call.operation} in {call.target.region}: this region is {self._region}; it")
+            raise unsupported(
+                f"ec2.{call.operation} in {call.target.region}: this region is {self._region}; it"
+            )
         allowlist.check(call)
-        with self._locks.of(call.target.service):  # type: ignore[attr-defined]
-            answer = self._ask_moto(call)
-        if call.is_mutating and answer.status < 400:  # noqa: PLR2004
+        with self._locks.of(call.target.service):
+            token = current_environ.set(call.environ)
+            try:
+                answer = self._ask_moto(call)
+            finally:
+                current_environ.reset(token)
+        if call.is_mutating and answer.status < BAD_REQUEST:
             if call.target.service == "ec2" and call.operation not in _ANSWERS_AT_ONCE:
                 self._settle_network()
             self._changed()
@@ -138,6 +146,7 @@ class Gateway:
 
     def _ask_moto(self, call: ApiCall) -> HttpAnswer:
         response = Response.from_app(self._moto, call.environ, buffered=True)
-        if response.status_code >= 400 and response.mimetype == "text/html" and response.get_data()[:1] == b"<":  # noqa: PLR2004
+        is_page = response.mimetype == "text/html" and response.get_data().startswith(b"<")
+        if is_page and response.status_code >= BAD_REQUEST:
             raise AwsError("InternalError", f"moto has no page for {call.target.service}.{call.operation}")
         return HttpAnswer(response.status_code, dict(response.headers), response.get_data())

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluate the conditions of policies. moto takes an operator it does not know for fulfilled, so that the usual
-"deny when not aws:SecureTransport" would deny everything, and a condition that is not met for a denial.
+"""Evaluate the conditions of policies.
+
+moto takes an operator it does not know for fulfilled, so the usual "deny when not aws:SecureTransport" would
+deny everything; and it takes a condition that is not met for a denial.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
@@ -65,7 +67,9 @@ _NEGATED = {
 def install(patches: Patches) -> None:
     """Replace moto's evaluation."""
     patches.replace(IAMPolicyStatement, "_check_conditions", _check)
-    patches.replace(IAMPolicyStatement, "is_action_permitted", _permitted(IAMPolicyStatement.is_action_permitted))
+    patches.replace(
+        IAMPolicyStatement, "is_action_permitted", _permitted(IAMPolicyStatement.is_action_permitted)
+    )
 
 
 def is_met(conditions: Mapping[str, Mapping[str, Any]], keys: Keys) -> bool:
@@ -80,8 +84,8 @@ def is_met(conditions: Mapping[str, Mapping[str, Any]], keys: Keys) -> bool:
 def keys_of(environ: Environ | None) -> dict[str, str]:
     """Return the condition keys that the request itself gives, by lower-case name.
 
-    Loopback stands for TLS: there is no certificate to have here, and policies that insist on it are not to be
-    written differently for the local region.
+    Loopback stands for TLS: there is no certificate to have here, and policies that insist on it shall not have
+    to be written differently for the local region.
     """
     keys = {"aws:securetransport": "true"}
     if environ is None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make moto's images stand for disks: captured, copied, registered from a snapshot, and removed.
 
-A disk is held under the id of the image it was captured for. It is dropped when neither that image nor its snapshot
-is left, so a snapshot can be registered as a new image after its own image is gone, as on AWS.
+A disk is held under the id of the image it was captured for. It is dropped when neither that image nor its
+snapshot is left, so a snapshot can be registered as a new image after its own image is gone, as on AWS.
 """
 
 from __future__ import annotations
@@ -180,7 +180,8 @@ class ImageHooks:
             image.state = "failed" if error else "available"
             image.ebs_snapshot.status = "error" if error else "completed"
             if error:
-                image.state_reason = {"Code": "Server.InternalError", "Message": str(error)}
+                reason = {"Code": "Server.InternalError", "Message": str(error)}
+                setattr(image, "state_reason", reason)  # noqa: B010 - moto has no such attribute
         self._changed()
 
 
@@ -262,9 +263,7 @@ def _check_name(backend: Any, name: str | None) -> None:
         )
     for image in backend.amis.values():
         if image.name == name and image.owner_id == backend.account_id:
-            raise AwsError(
-                "InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {image.id}"
-            )
+            raise AwsError("InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {image.id}")
 
 
 def _tags_by_type(specifications: Iterable[dict[str, Any]]) -> dict[str, dict[str, str]]:
@@ -337,7 +336,9 @@ _ATTRIBUTE_OPERATIONS = {
     "enable_image_deregistration_protection": _set(
         "deregistration_protection",
         lambda response: (
-            "enabled-with-cooldown" if response._get_param("WithCooldown", False) else "enabled-without-cooldown"
+            "enabled-with-cooldown"
+            if response._get_param("WithCooldown", False)
+            else "enabled-without-cooldown"
         ),
         {"Return": "true"},
     ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make moto's instances follow their machines: states, checks of what is asked for, and what moto leaves out."""
+"""Make moto's instances follow their machines: states, checks, and what moto leaves out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from moto import settings
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
 from moto.ec2.models import EC2Backend
@@ -64,6 +64,11 @@ class InstanceHooks:
             _only_when_stopped(EC2Backend.modify_instance_attribute),
         )
         patches.replace(EC2Backend, "modify_instance_security_groups", _regroup_instance)
+        patches.replace(
+            InstanceResponse,
+            "modify_instance_attribute",
+            _modifying(InstanceResponse.modify_instance_attribute),
+        )
         patches.replace(NetworkInterface, "group_set", property(lambda nic: nic._group_set))
 
     def _running(self, original: Callable[..., Reservation]) -> Callable[..., Reservation]:
@@ -71,7 +76,8 @@ class InstanceHooks:
             backend: Any, image_id: str, count: int, user_data: Any, security_group_names: Any, **kwargs: Any
         ) -> Reservation:
             """Launch as moto does, but only what exists, and pending until the machine runs."""
-            if repeated := launches.launched_before(backend, kwargs.get("client_token")):
+            repeated = launches.launched_before(backend, kwargs.get("client_token"))
+            if repeated is not None:
                 return repeated
             launch = launches.prepare(backend, image_id, kwargs)
             reservation = original(
@@ -170,12 +176,31 @@ def _counting(original: Callable[[Any], ActionResult]) -> Callable[[Any], Action
         if least < 1 or most < least:
             raise AwsError("InvalidParameterValue", f"MinCount {least} and MaxCount {most} are not a range.")
         response.params["MinCount"] = most
+        for mapping in response._get_param("BlockDeviceMappings", []):
+            mapping.get("Ebs", {}).setdefault("DeleteOnTermination", True)
+        launches.check_profile(response.current_account, response._get_param("IamInstanceProfile", {}))
         result = original(response)
         for instance in result.result.instances:  # type: ignore[attr-defined]
             instance.disable_api_termination = bool(response._get_param("DisableApiTermination", False))
         return result
 
     return run_instances
+
+
+def _modifying(original: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
+    def modify_instance_attribute(response: Any) -> ActionResult:
+        """Change as well what moto has no handler for; network drivers mean nothing here, and may be asked for."""
+        behaviour = response._get_param("InstanceInitiatedShutdownBehavior.Value")
+        drivers = response._get_param("EnaSupport"), response._get_param("SriovNetSupport")
+        if behaviour is None and drivers == (None, None):
+            return original(response)
+        instance = response.ec2_backend.get_instance(response._get_param("InstanceId"))
+        response.error_on_dryrun()
+        if behaviour is not None:
+            instance.instance_initiated_shutdown_behavior = behaviour
+        return EmptyResult()
+
+    return modify_instance_attribute
 
 
 def _only_when_stopped(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from moto.ec2.models import EC2Backend
+from moto.ec2.models.instances import Reservation
+from moto.iam.models import iam_backends
 
 from sandbox.api.errors import AwsError, unsupported
 
@@ -25,11 +27,12 @@ class Launch:
     leaves_first_profile: bool
 
 
-def launched_before(backend: Any, client_token: str | None) -> Any | None:
+def launched_before(backend: Any, client_token: str | None) -> Reservation | None:
     """Return the reservation that was made with the same client token."""
     if client_token in (None, "", _NO_TOKEN):
         return None
-    for reservation in backend.reservations.values():
+    reservations: list[Reservation] = list(backend.reservations.values())
+    for reservation in reservations:
         if any(instance.client_token == client_token for instance in reservation.instances):
             return reservation
     return None
@@ -52,7 +55,10 @@ def prepare(backend: EC2Backend, image_id: str | None, options: dict[str, Any]) 
     if not options.get("metadata_options") and template.get("MetadataOptions"):
         options["metadata_options"] = template["MetadataOptions"]
     if asked:
-        profile = {"Name": options.get("iam_instance_profile_name"), "Arn": options["iam_instance_profile_arn"]}
+        profile = {
+            "Name": options.get("iam_instance_profile_name"),
+            "Arn": options["iam_instance_profile_arn"],
+        }
     return Launch(image, options, profile, leaves_first_profile=bool(asked))
 
 
@@ -78,6 +84,21 @@ def associate_profiles(backend: Any, reservation: Any, launch: Launch) -> None:
             instance_id=instance.id,
             iam_instance_profile_name=launch.profile.get("Name"),
             iam_instance_profile_arn=launch.profile.get("Arn"),
+        )
+
+
+def check_profile(account_id: str, named: dict[str, str]) -> None:
+    """Refuse an instance profile that does not exist, with EC2's error in place of IAM's."""
+    if not named:
+        return
+    profiles = iam_backends[account_id]["aws"].get_instance_profiles()
+    if not any(named.get("Name") == each.name or named.get("Arn") == each.arn for each in profiles):
+        parameter = "name" if "Name" in named else "arn"
+        value = named.get("Name") or named.get("Arn")
+        raise AwsError(
+            "InvalidParameterValue",
+            f"Value ({value}) for parameter iamInstanceProfile.{parameter} is invalid. "
+            f"Invalid IAM Instance Profile {parameter}",
         )
 
 

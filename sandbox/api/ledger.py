@@ -73,7 +73,7 @@ def server_error(message: str) -> Reason:
 class Ledger:
     """The instances of the region. `lock` is held for every change of moto's EC2 state."""
 
-    def __init__(self, backend: Callable[[], Any], lock: threading.RLock) -> None:  # type: ignore[valid-type]
+    def __init__(self, backend: Callable[[], Any], lock: threading.RLock) -> None:
         self._backend = backend
         self.lock = lock
         self.health: dict[str, Health] = {}

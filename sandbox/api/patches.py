@@ -9,7 +9,7 @@ _ABSENT = object()
 
 
 class Patches:
-    """A stack of replaced attributes. moto keeps its state in globals, so a process has one region at a time."""
+    """A stack of replaced attributes of moto, whose state is global: a process has one region at a time."""
 
     def __init__(self) -> None:
         self._undo: list[tuple[Any, str, Any]] = []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from typing import Any
@@ -11,7 +12,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer
 
 
-class QuietHandler(MotoRequestHandler):  # type: ignore[misc]
+class QuietHandler(MotoRequestHandler):
     """moto's request handler, without a line on stderr per request: the gateway keeps its own log."""
 
     protocol_version = "HTTP/1.1"
@@ -44,7 +45,12 @@ class ApiServer:
     def close(self) -> None:
         """Stop serving."""
         for server in self._servers:
-            server.shutdown()
+            ending = threading.Thread(target=server.shutdown)
+            ending.start()
+            # The loop looks at the request to end when it wakes up: wake it.
+            with contextlib.suppress(OSError):
+                socket.create_connection(server.socket.getsockname()[:2], timeout=1).close()
+            ending.join()
             server.server_close()
 
 

@@ -20,8 +20,10 @@ SessionDocument = Callable[[str, Role], str]
 def assume(account_id: str, region: str) -> Callable[[str, str, timedelta], Credentials]:
     """Return how to get credentials of a role: real sessions of the region's own STS."""
 
+    backends: Any = sts_backends
+
     def assume_role(role_arn: str, session: str, lasting: timedelta) -> Credentials:
-        session_role = sts_backends[account_id]["aws"].assume_role(
+        session_role = backends[account_id]["aws"].assume_role(
             region_name=region,
             role_session_name=session,
             role_arn=role_arn,
@@ -61,7 +63,10 @@ def role_of(instance: Any) -> Role | None:
         return None
     iam = iam_backends[instance.owner_id]["aws"]
     # Profiles and their roles can change while an instance runs: read the present state.
-    profile = next((each for each in iam.get_instance_profiles() if each.arn == association.iam_instance_profile.arn), None)
+    profile = next(
+        (each for each in iam.get_instance_profiles() if each.arn == association.iam_instance_profile.arn),
+        None,
+    )
     if profile is None or not profile.roles:
         return None
     role = profile.roles[0]
@@ -118,7 +123,9 @@ def _interface(instance: Any) -> dict[str, Any]:
         "subnet-ipv4-cidr-block": nic.subnet.cidr_block,
         "vpc-id": vpc.id,
         "vpc-ipv4-cidr-block": vpc.cidr_block,
-        "vpc-ipv4-cidr-blocks": "\n".join(each["cidr_block"] for each in vpc.get_cidr_block_association_set()),
+        "vpc-ipv4-cidr-blocks": "\n".join(
+            each["cidr_block"] for each in vpc.get_cidr_block_association_set()
+        ),
     }
     if nic.public_ip:
         interface["public-ipv4s"] = nic.public_ip

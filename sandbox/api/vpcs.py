@@ -19,11 +19,11 @@ def install(patches: Patches) -> None:
     for name in ("authorize_security_group_ingress", "authorize_security_group_egress"):
         patches.replace(EC2Backend, name, _without_prefix_lists(getattr(EC2Backend, name)))
     patches.replace(EC2Backend, "create_network_acl", _closed_acl(EC2Backend.create_network_acl))
+    patches.replace(EC2Backend, "delete_security_group", _unless_in_use(EC2Backend.delete_security_group))
     patches.replace(
-        EC2Backend, "delete_security_group", _unless_in_use(EC2Backend.delete_security_group)
-    )
-    patches.replace(
-        EC2Backend, "modify_network_interface_attribute", _regroup(EC2Backend.modify_network_interface_attribute)
+        EC2Backend,
+        "modify_network_interface_attribute",
+        _regroup(EC2Backend.modify_network_interface_attribute),
     )
 
 
