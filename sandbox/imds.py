@@ -150,6 +150,9 @@ def _read(path: str, subject: Subject) -> Answer:
     match parts[1:]:
         case ["user-data"] if subject.user_data is not None:
             return Answer(200, subject.user_data, content_type="application/octet-stream")
+        case []:
+            # The one listing where AWS writes no slash behind what can be listed further.
+            return Answer(200, "\n".join(_whole_tree(subject)).encode())
         case rest:
             return _look_up(_whole_tree(subject), rest)
 

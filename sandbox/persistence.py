@@ -7,6 +7,7 @@ references between services. The file is only read by the versions that wrote it
 
 from __future__ import annotations
 
+import copyreg
 import json
 import logging
 import sys
@@ -20,6 +21,8 @@ from typing import Any
 
 import dill
 import moto.backends
+from cryptography.hazmat.bindings._rust import openssl
+from cryptography.hazmat.primitives import serialization
 from moto.core.base_backend import BackendDict
 from moto.ssm.models import ParameterDict
 
@@ -101,8 +104,21 @@ def _all_backends() -> State:
 
 
 def teach_dill() -> None:
-    """Let moto's parameter store be pickled: a dict with a constructor argument cannot by itself."""
+    """Let be pickled what cannot by itself: KMS's keys, and the parameter store, a dict with arguments."""
+    for kind in (openssl.rsa.RSAPrivateKey, openssl.ec.ECPrivateKey, openssl.ed25519.Ed25519PrivateKey):
+        copyreg.pickle(kind, _reduce_key)
     ParameterDict.__reduce_ex__ = _reduce_parameters  # type: ignore[method-assign]
+
+
+def _reduce_key(key: Any) -> Any:
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return _load_key, (pem,)
+
+
+def _load_key(pem: bytes) -> Any:
+    return serialization.load_pem_private_key(pem, None)
 
 
 def _reduce_parameters(parameters: Any, protocol: Any) -> Any:

@@ -88,8 +88,8 @@ class Region:
         """Begin with what was saved, and the machines that are still there."""
         self._install()
         teach_dill()
-        if self._file is not None:
-            self._file.load()
+        if self._file is None or not self._file.load():
+            vpcs.connect_default_vpc(self._ec2())
         self._pick_up()
         self._network.settle()
         self._watcher.start()
@@ -115,9 +115,11 @@ class Region:
         self._watcher.close()
         self.lifecycle.close()
         self._services.close()
-        if self._saver is not None:
-            self._saver.close()
-        self._patches.undo()
+        try:
+            if self._saver is not None:
+                self._saver.close()
+        finally:
+            self._patches.undo()
 
     def look(self) -> None:
         """Compare machines with instances now, as the watcher does every few seconds."""

@@ -51,6 +51,11 @@ class ApiCall:
     uri_parameters: dict[str, Any]
 
     @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return str(self.environ["REQUEST_METHOD"])
+
+    @property
     def is_mutating(self) -> bool:
         """Whether the call may change state; a wrong yes costs a comparison, a wrong no loses a change."""
         name = self.operation or ""

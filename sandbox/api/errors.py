@@ -26,13 +26,18 @@ class HttpAnswer:
     body: bytes
 
 
+# Services' models do not give the status of errors that every service may answer.
+_STATUS = {"AccessDenied": 403, "InternalError": 500}
+
+
 def unsupported(what: str) -> AwsError:
     """Return the error for something the region refuses; `what` names it as service.operation."""
     return AwsError("UnsupportedOperation", f"{what} is not supported by the local AWS region.")
 
 
-def render(call: ApiCall, error: ServiceException, *, status: int | None = None) -> HttpAnswer:
+def render(call: ApiCall, error: ServiceException) -> HttpAnswer:
     """Render `error` in the protocol of the call."""
+    status = _STATUS.get(error.code)
     if call.model is None:
         body = json.dumps({"__type": error.code, "message": error.message}).encode()
         return HttpAnswer(status or 400, {"Content-Type": "application/x-amz-json-1.1"}, body)

@@ -29,6 +29,7 @@ StartResponse = Callable[..., Any]
 OperatorPage = Callable[[str, Environ], HttpAnswer]
 OWN_PATHS = "/_slipway/"
 BAD_REQUEST = 400
+FORBIDDEN = 403
 # Operations that answer before the machines and networks follow.
 _ANSWERS_AT_ONCE = frozenset({"RunInstances", "StartInstances", "StopInstances", "TerminateInstances"})
 
@@ -124,7 +125,7 @@ class Gateway:
             incident = uuid.uuid4().hex[:12]
             log.exception("incident %s in %s.%s", incident, call.target.service, call.operation)
             message = f"An internal error has occurred; the region's log has it as incident {incident}."
-            return render(call, AwsError("InternalError", message), status=500)
+            return render(call, AwsError("InternalError", message))
 
     def _carry_out(self, call: ApiCall) -> HttpAnswer:
         if call.target.service == "ec2" and call.target.region != self._region:
@@ -149,4 +150,6 @@ class Gateway:
         is_page = response.mimetype == "text/html" and response.get_data().startswith(b"<")
         if is_page and response.status_code >= BAD_REQUEST:
             raise AwsError("InternalError", f"moto has no page for {call.target.service}.{call.operation}")
+        if response.status_code == FORBIDDEN and not response.get_data() and call.method != "HEAD":
+            raise AwsError("AccessDenied", "Access Denied")
         return HttpAnswer(response.status_code, dict(response.headers), response.get_data())

@@ -84,8 +84,8 @@ def is_met(conditions: Mapping[str, Mapping[str, Any]], keys: Keys) -> bool:
 def keys_of(environ: Environ | None) -> dict[str, str]:
     """Return the condition keys that the request itself gives, by lower-case name.
 
-    Loopback stands for TLS: there is no certificate to have here, and policies that insist on it shall not have
-    to be written differently for the local region.
+    Loopback stands for TLS: there is no certificate to have here, and policies that insist on it shall not
+    have to be written differently for the local region.
     """
     keys = {"aws:securetransport": "true"}
     if environ is None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from moto.ec2.models import EC2Backend
+from moto.ec2.models.security_groups import SecurityGroupRule
 
 from sandbox.api.errors import AwsError, unsupported
 from sandbox.api.patches import Patches
@@ -18,6 +19,7 @@ def install(patches: Patches) -> None:
     """Put the corrections in place."""
     for name in ("authorize_security_group_ingress", "authorize_security_group_egress"):
         patches.replace(EC2Backend, name, _without_prefix_lists(getattr(EC2Backend, name)))
+    patches.replace(EC2Backend, "create_security_group", _open_default(EC2Backend.create_security_group))
     patches.replace(EC2Backend, "create_network_acl", _closed_acl(EC2Backend.create_network_acl))
     patches.replace(EC2Backend, "delete_security_group", _unless_in_use(EC2Backend.delete_security_group))
     patches.replace(
@@ -25,6 +27,30 @@ def install(patches: Patches) -> None:
         "modify_network_interface_attribute",
         _regroup(EC2Backend.modify_network_interface_attribute),
     )
+
+
+def connect_default_vpc(backend: Any) -> None:
+    """Give the default VPC the internet gateway and route that AWS gives it; moto leaves it cut off."""
+    gateway = backend.create_internet_gateway()
+    backend.attach_internet_gateway(gateway.id, backend.default_vpc.id)
+    for table in backend.route_tables.values():
+        if table.vpc_id == backend.default_vpc.id and table.main_association_id is not None:
+            backend.create_route(table.id, "0.0.0.0/0", gateway_id=gateway.id)
+            return
+
+
+def _open_default(original: Callable[..., Any]) -> Callable[..., Any]:
+    def create_security_group(backend: Any, name: str, *arguments: Any, **options: Any) -> Any:
+        """Let the members of a VPC's default group reach each other, as AWS does from the start."""
+        group = original(backend, name, *arguments, **options)
+        if name == "default":
+            own = {"GroupId": group.id, "UserId": backend.account_id}
+            group.ingress_rules.append(
+                SecurityGroupRule(backend, "-1", group.id, None, None, None, own, is_egress=False)
+            )
+        return group
+
+    return create_security_group
 
 
 def _without_prefix_lists(original: Callable[..., Any]) -> Callable[..., Any]:

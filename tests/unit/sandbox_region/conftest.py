@@ -7,6 +7,8 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +36,29 @@ class LocalRegion:
     substrate: SimulatedSubstrate
     endpoint: str
 
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
+
     def client(self, service: str, **options: Any) -> Any:
         """Return a boto3 client of this region."""
+        if not options and service in self._clients:
+            return self._clients[service]
         credentials = {"aws_access_key_id": "anything", "aws_secret_access_key": "goes"} | options
         config = Config(retries={"total_max_attempts": 1})
-        return SESSION.client(service, endpoint_url=self.endpoint, config=config, **credentials)
+        client = SESSION.client(service, endpoint_url=self.endpoint, config=config, **credentials)
+        if not options:
+            self._clients[service] = client
+        return client
+
+    def fetch(self, method: str, path: str, **options: Any) -> bytes:
+        """Return the body of a plain HTTP answer."""
+        connection = HTTPConnection(self.endpoint.removeprefix("http://"))
+        try:
+            connection.request(method, path, **options)
+            return connection.getresponse().read()
+        finally:
+            connection.close()
 
     @property
     def ami_id(self) -> str:
@@ -87,8 +107,10 @@ def make_region(substrate: SimulatedSubstrate, state_file: Path | None = None) -
         yield LocalRegion(region, substrate, f"http://127.0.0.1:{port}")
     finally:
         server.close()
-        region.close()
-        BackendDict.reset()
+        try:
+            region.close()
+        finally:
+            BackendDict.reset()
 
 
 @pytest.fixture(name="substrate")
