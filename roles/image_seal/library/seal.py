@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import fnmatch
-import glob
 import os
 import shutil
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -17,7 +17,7 @@ DOCUMENTATION = r"""
 module: seal
 short_description: Bring paths into the state that an image needs, then check every one of them
 description:
-  - Removes or empties what each entry names. Mount points are not part of the image and are passed over.
+  - Removes or empties what each entry names. Files mounted over the disk's own are not part of it and passed over.
   - Fails with the list of findings when something is not as it should be afterwards.
 author:
   - The Slipway authors
@@ -33,7 +33,7 @@ options:
         type: str
         required: true
       sealed:
-        description: How it is in the image.
+        description: How it is in the image; roles/image_seal/vars/main.yml explains the words.
         type: str
         required: true
         choices: [absent, blank, vacant, stale, no_files]
@@ -67,71 +67,87 @@ findings:
   returned: always
 """
 
+ENTRY = {
+    "path": {"type": "str", "required": True},
+    "sealed": {
+        "type": "str",
+        "required": True,
+        "choices": ["absent", "blank", "vacant", "stale", "no_files"],
+    },
+    "booted": {"type": "str", "choices": ["same", "renewed", "any"]},
+    "why": {"type": "str", "required": True},
+}
 
-def own_paths(tmpdir):
-    """Return the directories that this very run needs until it ends, and removes by itself."""
-    running = [tmpdir, *sys.path, os.path.abspath(sys.argv[0])]
-    return [os.path.realpath(path) for path in running if path and os.path.isabs(path)]
+
+def own_paths(tmpdir: str) -> list[Path]:
+    """Return what this very run needs until it ends, and removes by itself."""
+    return [Path(path).resolve() for path in (tmpdir, *sys.path, sys.argv[0]) if path.startswith("/")]
 
 
-def is_needed(path, needed):
-    """Tell whether a path is, holds or lies in something this run needs."""
-    real = os.path.realpath(path)
-    return any(own == real or own.startswith(real + os.sep) for own in needed)
+def is_needed(path: Path, needed: Iterable[Path]) -> bool:
+    """Tell whether a path is or holds something this run needs."""
+    return any(own.is_relative_to(path.resolve()) for own in needed)
 
 
-def offenders(entry, needed):
+def matching(pattern: str) -> list[Path]:
+    """Return what matches a pattern and is part of the disk."""
+    found = sorted(Path("/").glob(pattern.removeprefix("/")))
+    return [path for path in found if not is_bound(path)]
+
+
+def offenders(entry: dict[str, str], needed: Iterable[Path]) -> list[Path]:
     """Return the existing paths that stand against one entry, contents before the directory they are in."""
-    matches = [path for path in sorted(glob.glob(entry["path"])) if not os.path.ismount(path)]
-    state = entry["sealed"]
+    matches, state = matching(entry["path"]), entry["sealed"]
     if state == "absent":
         found = matches
     elif state == "blank":
-        found = [path for path in matches if os.path.getsize(path)]
+        found = [path for path in matches if path.stat().st_size]
     elif state == "no_files":
-        found = [os.path.join(base, name) for path in matches for base, _, names in os.walk(path) for name in names]
+        found = [Path(base, name) for path in matches for base, _, names in os.walk(path) for name in names]
     else:
-        found = [os.path.join(path, name) for path in matches for name in sorted(os.listdir(path))]
+        found = [child for path in matches for child in sorted(path.iterdir())]
     if state == "stale":
-        found += [path for path in matches if os.stat(path).st_mtime]
+        found += [path for path in matches if path.stat().st_mtime]
     return [path for path in found if not is_needed(path, needed)]
 
 
-def settle(path, entry):
+def is_bound(path: Path) -> bool:
+    """Tell whether a file lies on another disk than its directory, as a container's /etc/hostname does."""
+    return path.is_file() and path.lstat().st_dev != path.parent.stat().st_dev
+
+
+def settle(path: Path, entry: dict[str, str]) -> None:
     """Remove one path; or empty it, or make it old, where the entry wants it to stay."""
     if entry["sealed"] == "blank":
         os.truncate(path, 0)
-    elif entry["sealed"] == "stale" and fnmatch.fnmatch(path, entry["path"]):
+    elif entry["sealed"] == "stale" and path in matching(entry["path"]):
         os.utime(path, (0, 0))
-    elif os.path.isdir(path) and not os.path.islink(path):
+    elif path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
-        os.remove(path)
+        path.unlink()
 
 
-def main():
+def main() -> None:
     """Run the module."""
-    spec = {
-        "path": {"type": "str", "required": True},
-        "sealed": {"type": "str", "required": True, "choices": ["absent", "blank", "vacant", "stale", "no_files"]},
-        "booted": {"type": "str", "choices": ["same", "renewed", "any"]},
-        "why": {"type": "str", "required": True},
-    }
     module = AnsibleModule(
-        argument_spec={"paths": {"type": "list", "elements": "dict", "required": True, "options": spec}},
+        argument_spec={"paths": {"type": "list", "elements": "dict", "required": True, "options": ENTRY}},
         supports_check_mode=True,
     )
     entries, needed, removed = module.params["paths"], own_paths(module.tmpdir), []
     for entry in entries:
         for path in offenders(entry, needed):
-            removed.append(path)
+            removed.append(str(path))
             if not module.check_mode:
                 settle(path, entry)
-    findings = [] if module.check_mode else [
-        "%s: %s" % (path, entry["why"]) for entry in entries for path in offenders(entry, needed)
-    ]
+    left = (
+        [] if module.check_mode else [(path, entry) for entry in entries for path in offenders(entry, needed)]
+    )
+    findings = [f"{path}: {entry['why']}" for path, entry in left]
     if findings:
-        module.fail_json(msg="the image is not sealed: " + "; ".join(findings), removed=removed, findings=findings)
+        module.fail_json(
+            msg=f"the image is not sealed: {'; '.join(findings)}", removed=removed, findings=findings
+        )
     module.exit_json(changed=bool(removed), removed=removed, findings=findings)
 
 
