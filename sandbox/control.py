@@ -87,17 +87,17 @@ def down(*, state_dir: StateDir | None = None) -> bool:
     record = state.last_record()
     if was_running and record is not None:
         _end(record)
-    if record is not None or state.path.exists():
-        _remove_machines(state, record)
+    if state.has_had_machines:
+        _remove_machines(state, images=False)
     return was_running
 
 
 def reset(*, state_dir: StateDir | None = None) -> None:
     """Stop the region and forget everything, images included."""
     state = state_dir or StateDir.of_checkout()
-    record = state.last_record()
     down(state_dir=state)
-    _remove_images(state, record)
+    if state.has_had_machines:
+        _remove_machines(state, images=True)
     shutil.rmtree(state.path, ignore_errors=True)
 
 
@@ -207,23 +207,11 @@ def _end(record: DaemonRecord) -> None:
         os.close(descriptor)
 
 
-def _remove_machines(state: StateDir, record: DaemonRecord | None) -> None:
-    """Remove what a killed daemon left; after an orderly end this finds nothing."""
-    if record is not None and record.mode == "simulated":
-        return
-    from sandbox.substrates import Mode, carrier  # noqa: PLC0415 - only these commands need it
+def _remove_machines(state: StateDir, *, images: bool) -> None:
+    """Remove what a killed daemon left; after an orderly end this finds nothing but images."""
+    from sandbox.substrates import remove_machines  # noqa: PLC0415 - only these commands need it
 
-    carrier(Mode.REAL, state).substrate.destroy_all()
-
-
-def _remove_images(state: StateDir, record: DaemonRecord | None) -> None:
-    if record is not None and record.mode == "simulated":
-        return
-    from sandbox.substrates import Mode, carrier  # noqa: PLC0415 - only these commands need it
-
-    substrate = carrier(Mode.REAL, state).substrate
-    for ami_id in substrate.images():
-        substrate.remove_image(ami_id)
+    remove_machines(state, images=images)
 
 
 def _page(port: int, name: str) -> dict[str, Any] | None:

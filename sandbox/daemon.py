@@ -25,6 +25,8 @@ log = logging.getLogger("sandbox.daemon")
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 Report = Callable[[str], None]
+# Where machines reach the AWS API, at the region's own address.
+API_PORT = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +94,19 @@ def _run(options: DaemonOptions, report: Report) -> int:
     except OSError as error:
         report(f"failed port {options.port}: {error.strerror}")
         return 1
-    carried = carrier(options.mode, options.state_dir)
+    if options.mode is Mode.REAL:
+        options.state_dir.note_machines()
+    port = int(listener.getsockname()[1])
+    options.state_dir.write(DaemonRecord(os.getpid(), port, options.mode, options.region))
+    carried = carrier(options.mode, options.state_dir, on_progress=report)
     pages = Pages(mode=options.mode, region_name=options.region, operator_address=carried.operator_address)
     region = Region(_region_options(options, carried), carried.substrate, pages)
     region.start()
     pages.describe(region)
     server = ApiServer(region.gateway)
-    port = server.serve(listener)
-    options.state_dir.write(DaemonRecord(os.getpid(), port, options.mode, options.region))
+    server.serve(listener)
+    if carried.listen_api is not None:
+        server.serve(carried.listen_api(API_PORT))
     begin = threading.Thread(
         target=_begin, args=(region, pages, f"http://127.0.0.1:{port}", report), name="begin", daemon=True
     )

@@ -58,6 +58,9 @@ class Region:
         self.locks = Locks()
         self.ledger = Ledger(self._ec2, self.locks.of("ec2"))
         self._patches = Patches()
+        self._pool = addresses.PublicAddresses(
+            options.public_cidr, lambda: addresses.public_addresses_in_use(self._ec2())
+        )
         self._file = StateFile(options.state_file, options.name) if options.state_file else None
         self._saver = Saver(self._file.save, self.locks.all) if self._file else None
         self._metadata = Metadata(self.ledger, options.name)
@@ -90,6 +93,7 @@ class Region:
         teach_dill()
         if self._file is None or not self._file.load():
             vpcs.connect_default_vpc(self._ec2())
+        self._pool.replace_foreign(self._ec2())
         self._pick_up()
         self._network.settle()
         self._watcher.start()
@@ -134,14 +138,11 @@ class Region:
         return InsideServices(self.substrate, self._metadata, self.names)
 
     def _install(self) -> None:
-        pool = addresses.PublicAddresses(
-            self.options.public_cidr, lambda: addresses.public_addresses_in_use(self._ec2())
-        )
         self._patches.replace(settings, "ec2_load_default_amis", lambda: False)
         # Codes that every service may answer; moto warns of those that are not in a service's own model.
         common = {*errors.COMMON_ERROR_CODES, "UnsupportedOperation", "InternalError"}
         self._patches.replace(errors, "COMMON_ERROR_CODES", common)
-        addresses.install(self._patches, pool)
+        addresses.install(self._patches, self._pool)
         vpcs.install(self._patches)
         iam_conditions.install(self._patches)
         InstanceHooks(self.ledger, self.lifecycle).install(self._patches)

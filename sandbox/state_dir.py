@@ -62,6 +62,15 @@ class StateDir:
         return self.path / "region.state"
 
     @property
+    def has_had_machines(self) -> bool:
+        """Whether real machines ever ran here, and may have left something on the host."""
+        return (self.path / "real").exists()
+
+    def note_machines(self) -> None:
+        """Record that real machines run here."""
+        (self.path / "real").touch()
+
+    @property
     def _record(self) -> Path:
         return self.path / "daemon.json"
 
@@ -83,6 +92,7 @@ class StateDir:
             except OSError as error:
                 raise AlreadyRunning from error
             yield
+            # Reached only after an orderly end: a record without a holder tells of a daemon that was killed.
             self._record.unlink(missing_ok=True)
 
     def write(self, record: DaemonRecord) -> None:

@@ -36,6 +36,14 @@ class PublicAddresses:
             self._rest = self._network.hosts()
         raise AwsError("AddressLimitExceeded", f"All public addresses of {self._network} are in use.")
 
+    def replace_foreign(self, backend: Any) -> None:
+        """Give elastic addresses from another range, saved before the region's range moved, one of this range."""
+        for address in backend.addresses:
+            if ipaddress.ip_address(address.public_ip) not in self._network:
+                address.public_ip = self.take()
+                if address.eni is not None:
+                    address.eni.public_ip = address.public_ip
+
 
 def public_addresses_in_use(backend: Any) -> set[str]:
     """Return the public addresses that interfaces and elastic addresses hold."""
