@@ -92,6 +92,12 @@ class Images(Protocol):
     def tag(self, resource_ids: Sequence[str], tags: Mapping[str, str]) -> None:
         """Put tags on images and snapshots in one call."""
 
+    def snapshots_tagged(self, tag: str) -> tuple[Tagged, ...]:
+        """Return this account's snapshots that carry the tag."""
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """Delete a snapshot; an unknown one is no error."""
+
     def deregister(self, image: Image) -> None:
         """Deregister the image and delete its snapshots; what is gone already is no error."""
 
@@ -126,8 +132,10 @@ class Machines(Protocol):
     def keys_tagged(self, tag: str) -> tuple[Tagged, ...]:
         """Return the key pairs that carry the tag."""
 
-    def create_security_group(self, name: str, vpc_id: str, *, ssh_from: str, tags: Mapping[str, str]) -> str:
-        """Create a group that admits ssh from one CIDR and nothing else; return its id."""
+    def create_security_group(
+        self, name: str, vpc_id: str, *, ssh_from: str, tags: Mapping[str, str], ports: Sequence[int] = (22,)
+    ) -> str:
+        """Create a group that admits these TCP ports from one CIDR and nothing else; return its id."""
 
     def delete_security_group(self, group_id: str) -> None:
         """Delete a group, waiting for the machines in it to go; an unknown one is no error."""
@@ -225,8 +233,8 @@ class StepSink(Protocol):
 class Reporter(Protocol):
     """Shows an operator what happens, on stderr."""
 
-    def step(self, task: str, text: str) -> None:
-        """Show that `task` (a class, a fleet) has reached a step."""
+    def step(self, task: str, text: str, *, position: tuple[int, int] | None = None) -> None:
+        """Show that `task` (a class, a fleet) has reached a step, the k-th of n where `position` is (k, n)."""
 
     def done(self, task: str, text: str) -> None:
         """Show that `task` has ended well."""

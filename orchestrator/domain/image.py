@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,7 +44,7 @@ class SourceImage:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One of our AMIs, as DescribeImages shows it. Its name is `<class>-<bake key>` from the first moment on."""
+    """One of our AMIs, as DescribeImages shows it; it has its name, `<class>-<bake key>`, from the start."""
 
     ami_id: str
     name: str
@@ -51,6 +52,7 @@ class Image:
     bake_key: str
     status: ImageStatus
     created_at: datetime
+    revision: int = 0
     snapshot_ids: tuple[str, ...] = ()
     tags: Mapping[str, str] | None = None
 
@@ -66,16 +68,21 @@ class Image:
         return self.state is ImageState.PUBLISHED and self.status is ImageStatus.AVAILABLE
 
 
-def image_name(class_name: str, bake_key: str) -> str:
-    """Return the AMI name: the identity that survives a crash before the tags are written."""
-    return f"{class_name}-{bake_key}"
+def image_name(class_name: str, bake_key: str, revision: int = 0) -> str:
+    """Return the AMI name: the identity that survives a crash before the tags are written.
+
+    A forced bake of unchanged contents makes the next revision, as names of AMIs are unique.
+    """
+    return f"{class_name}-{bake_key}" + (f".{revision}" if revision else "")
 
 
-def parse_image_name(name: str) -> tuple[str, str] | None:
-    """Return (class, bake key), or None when the name is not one of ours."""
-    class_name, _, bake_key = name.rpartition("-")
-    is_key = len(bake_key) == BAKE_KEY_LENGTH and all(c in "0123456789abcdef" for c in bake_key)
-    return (class_name, bake_key) if class_name and is_key else None
+def parse_image_name(name: str) -> tuple[str, str, int] | None:
+    """Return (class, bake key, revision), or None when the name is not one of ours."""
+    found = _NAME.fullmatch(name)
+    return (found["class_name"], found["bake_key"], int(found["revision"] or 0)) if found else None
 
 
 BAKE_KEY_LENGTH = 32
+_NAME = re.compile(
+    rf"(?P<class_name>[a-z][a-z0-9_-]*)-(?P<bake_key>[0-9a-f]{{{BAKE_KEY_LENGTH}}})(?:\.(?P<revision>[1-9][0-9]*))?"
+)
