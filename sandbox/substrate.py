@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the region's API needs from whatever carries its machines.
 
-Everything here is plain data, so that the API side can be tried without machines (`sandbox.simulated`) and the
-machine side (`sandbox.machines`, `sandbox.network`) without an API. Networks and firewalls are level-triggered:
-the caller states the whole wanted state, the substrate finds and makes the difference.
+Everything here is plain data, so that the API side can be tried without machines (`sandbox.simulated`) and
+the machine side (`sandbox.machines`, `sandbox.network`) without an API. Networks and firewalls are level-
+triggered: the caller states the whole wanted state, the substrate finds and makes the difference.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class PowerState(StrEnum):
 class FirewallRule:
     """One allowed flow of a security group. `cidrs` already holds the /32s of members of referenced groups.
 
-    protocol is "tcp", "udp", "icmp", "-1" (all) or an IANA number; ports are inclusive and None for all. For icmp
-    the ports are type and code, as in the EC2 API.
+    protocol is "tcp", "udp", "icmp", "-1" (all) or an IANA number; ports are inclusive and None for all.
+    For icmp the ports are type and code, as in the EC2 API.
     """
 
     protocol: str
@@ -65,8 +65,8 @@ class Firewall:
 class SubnetState:
     """A subnet; `internet` says how its machines reach addresses outside the VPC.
 
-    None: not at all. "gateway": through an internet gateway, each machine by its own public address (those without
-    one stay cut off). Any other value: the public address of the NAT gateway that carries them.
+    None: not at all. "gateway": through an internet gateway, each machine by its own public address (those
+    without one stay cut off). Any other value: the public address of the NAT gateway that carries them.
     """
 
     subnet_id: str
@@ -98,12 +98,17 @@ class VpcState:
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
-    """What a machine is started with. Its network place is stated through `apply_network` before it starts."""
+    """What a machine is started with. Its network place is stated through `apply_network` before it starts.
+
+    Every service and every login of the machine sees `environment`; images captured from it do not contain
+    it.
+    """
 
     instance_id: str
     ami_id: str
     hostname: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class SubstrateError(Exception):
@@ -122,7 +127,7 @@ class Substrate(Protocol):
     """Carries machines, their disks and their network. All methods are safe to call from several threads."""
 
     def apply_network(self, vpcs: tuple[VpcState, ...]) -> None:
-        """Make namespaces, links, addresses, routes, translations and firewalls match `vpcs`, and remove the rest."""
+        """Make namespaces, links, addresses, routes and firewalls match `vpcs`, and remove the rest."""
 
     def listen(self, vpc_id: str, address: str, port: int, *, kind: socket.SocketKind) -> socket.socket:
         """Return a bound socket inside the VPC's router: TCP sockets listen already, UDP ones receive."""
@@ -164,7 +169,10 @@ class Substrate(Protocol):
         """Return the ids of all images of this region."""
 
     def install_public_image(self, ami_id: str) -> None:
-        """Make the Debian 12 cloud image available as `ami_id`, building it once per host if it is not cached."""
+        """Make the Debian 12 cloud image available as `ami_id`; build it if this host has none."""
 
     def destroy_all(self) -> None:
-        """Remove every machine, network, mount, link, rule and process of this region; keep the host's image cache."""
+        """Remove every machine, network, mount, link, rule and process of this region, whoever made them.
+
+        Images stay, the region's own and the host's cache.
+        """
