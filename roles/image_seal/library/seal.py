@@ -17,7 +17,7 @@ DOCUMENTATION = r"""
 module: seal
 short_description: Bring paths into the state that an image needs, then check every one of them
 description:
-  - Removes or empties what each entry names. Files mounted over the disk's own are not part of it and passed over.
+  - Removes or empties what each entry names. Files mounted over others are no part of the image.
   - Fails with the list of findings when something is not as it should be afterwards.
 author:
   - The Slipway authors
