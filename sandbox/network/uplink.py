@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sandbox import process
 from sandbox.names import FAMILY, RegionNames
-from sandbox.network import namespaces
+from sandbox.network import forward_policy, namespaces
 from sandbox.network.addresses import RegionAddresses, choose_range
 from sandbox.network.firewall import guard_ruleset, host_ruleset
 from sandbox.network.topology import Commands
@@ -58,6 +58,7 @@ def open_way_out(names: RegionNames, addresses: RegionAddresses) -> None:
     )
     with _turn():
         namespaces.load_rules(None, rules)
+        forward_policy.admit(names.host_link)
         if _IP_FORWARD.read_text().strip() == "0":
             others = [link for link in namespaces.links_of(None) if _is_foreign(link)]
             namespaces.load_rules(None, guard_ruleset(_GUARD, others))
@@ -75,6 +76,7 @@ def remove(names: RegionNames) -> None:
     remove_link(names)
     with _turn():
         _delete_table(names.table)
+        forward_policy.withdraw(names.host_link)
         links = namespaces.links_of(None)
         if namespaces.has_table(_GUARD) and not any(link.startswith(FAMILY) for link in links):
             _stop_forwarding({link for link in links if _is_foreign(link)})
