@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.domain.image import Image, SourceImage
+from orchestrator.domain.lock import Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,13 @@ class Identity(Protocol):
         """Return the account of the credentials in use."""
 
 
+class KeyMaker(Protocol):
+    """Makes key pairs that live as long as one run."""
+
+    def make(self, folder: Path, name: str) -> tuple[Path, str]:
+        """Write an ed25519 private key (0600) into the folder; return its path and the public key's line."""
+
+
 class RemoteShell(Protocol):
     """Commands on one machine, over ssh with a verified host key."""
 
@@ -247,30 +255,37 @@ class Reporter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """Who holds a lock: enough to find them, and to see that they are gone."""
-
-    user: str
-    host: str
-    pid: int
-    process_started: str
-    run_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class Lock:
     """A lock as it stands in the config bucket."""
 
     name: str
     owner: Owner
     expires_at: datetime
+    taken_at: datetime | None = None
+
+
+class HeldLock(Protocol):
+    """A lock in use."""
+
+    def check(self) -> None:
+        """Raise Refused if the lock was lost: call it before each step that two runs must not take at once."""
 
 
 class Locks(Protocol):
     """Locks in the config bucket, one object each, renewed while held."""
 
-    def hold(self, name: str, run_id: str) -> AbstractContextManager[None]:
+    def hold(self, name: str, run_id: str) -> AbstractContextManager[HeldLock]:
         """Hold the lock for the block, renewing it; raise Refused, naming its owner, when somebody else holds it."""
 
     def current(self, prefix: str) -> tuple[Lock, ...]:
         """Return the locks whose owner is alive, as far as can be told: not expired, and no dead process of this host."""
+
+
+class Programs(Protocol):
+    """Programs of this host that a run has started."""
+
+    def terminate_all(self) -> None:
+        """Ask every program of this process to clean up and end, and see to it that it does."""
+
+    def end_run(self, run_id: str) -> int:
+        """End the programs a dead run left behind on this host; return how many there were."""
