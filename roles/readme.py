@@ -68,7 +68,7 @@ def table(options: dict[str, dict[str, Any]]) -> str:
 
 
 def shown(option: dict[str, Any]) -> str:
-    """Return a default as it fits into a cell; the long ones are in defaults/main.yml, where they can be read."""
+    """Return a default as it fits into a cell; long ones are in defaults/main.yml, where they can be read."""
     if "default" not in option:
         return "from the bake"
     text = json.dumps(option["default"], ensure_ascii=False)

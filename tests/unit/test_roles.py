@@ -64,7 +64,7 @@ def test_readme_says_what_the_specification_says(role: Path) -> None:
 def test_every_default_is_specified_and_the_other_way_round(role: Path) -> None:
     defaults = loaded(role / "defaults/main.yml") or {}
     options = loaded(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    # A default that refers to the bake's own variables can't be resolved where Ansible reads the specification.
+    # A default that refers to the bake's variables cannot be resolved where Ansible reads the specification.
     specified = {name: option.get("default", defaults.get(name)) for name, option in options.items()}
     assert specified == defaults
     derived = {name for name, value in defaults.items() if isinstance(value, str) and "{{" in value}
