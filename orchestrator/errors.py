@@ -7,11 +7,13 @@
     |- AwsError       5  AWS refused or failed
     |  `- NotFound    5  the thing asked for does not exist
     |- RemoteError    6  ssh, packer or ansible failed
+    |  `- BootTestFailed  6  a candidate image did not pass; it was taken back
     |- RolledBack     7  failed, and the old version is back in service
     |- Stranded       8  failed and not rolled back: a person must look
     `- WaitTimeout    9  the limit passed, the outcome is unknown
 
-A message reads `error: <what> <object id>: <cause>.`, `state: <what is running now>.`, `next: <exact command>.`
+A message reads `error: <what> <object id>: <cause>.`, `state: <what is running now>.` and
+`next: <exact command>.`
 Exceptions hold fields and build their text in `__str__`; only cli.py prints them.
 """
 
@@ -125,6 +127,18 @@ class RemoteError(SlipwayError):
         super().__init__(what, f"exit code {status}{tail}", state=state, next_command=next_command)
         self.status = status
         self.output = output
+
+
+class BootTestFailed(RemoteError):
+    """A fresh machine of a candidate image did not pass. `findings` holds one line or paragraph each."""
+
+    def __init__(
+        self, what: str, findings: tuple[str, ...], *, state: str = "", next_command: str = ""
+    ) -> None:
+        lines = tuple(line for finding in findings for line in finding.splitlines())
+        super().__init__(what, status=1, output=lines, state=state, next_command=next_command)
+        self.findings = findings
+        self.cause = f"{len(findings)} findings" + "".join(f"\n  | {line}" for line in lines)
 
 
 class RolledBack(SlipwayError):

@@ -67,6 +67,11 @@ class Image:
         """Tell whether fleets may launch it."""
         return self.state is ImageState.PUBLISHED and self.status is ImageStatus.AVAILABLE
 
+    @property
+    def state_is_unpublished(self) -> bool:
+        """Tell whether no bake has vouched for it; a published image that is not available counts as published."""
+        return self.state is not ImageState.PUBLISHED
+
 
 def image_name(class_name: str, bake_key: str, revision: int = 0) -> str:
     """Return the AMI name: the identity that survives a crash before the tags are written.

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The composition root: turns functions into invoke tasks, and joins workflows with AWS, ssh, tools and the console.
+
+Everything heavy is imported when a command runs, so that `invoke --list` stays as quick as invoke itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from invoke import Exit, task
+
+from orchestrator.errors import Refused, SlipwayError
+
+if TYPE_CHECKING:
+    from orchestrator.config.models import Environment
+    from orchestrator.workflows.bake_ami import BakeWorld
+
+PROJECT = Path(__file__).resolve().parents[1]
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, so that it unwinds the same way as Ctrl-C."""
+
+
+def command(
+    body: Callable[..., None] | None = None, *, name: str | None = None, iterable: Sequence[str] = ()
+) -> Any:
+    """Make an invoke task of a function: errors become messages and exit codes, interrupts unwind."""
+    if body is None:
+        return functools.partial(command, name=name, iterable=iterable)
+
+    @functools.wraps(body)
+    def run(_context: object, **arguments: Any) -> None:
+        try:
+            with _sigterm_unwinds():
+                body(Context(PROJECT), **arguments)
+        except SlipwayError as error:
+            _tell(error, as_json=bool(arguments.get("json")))
+            raise Exit(code=error.exit_code) from error
+        except KeyboardInterrupt as interrupt:
+            code = TERMINATED if isinstance(interrupt, _Terminated) else INTERRUPTED
+            sys.stderr.write("stopped: what this command had begun was cleaned up\n")
+            raise Exit(code=code) from interrupt
+
+    return task(run, name=name, iterable=list(iterable))
+
+
+def _tell(error: SlipwayError, *, as_json: bool) -> None:
+    sys.stderr.write(f"{error}\n")
+    if as_json:
+        _print_json(error.as_dict())
+
+
+def _print_json(document: object) -> None:
+    import json  # noqa: PLC0415
+
+    sys.stdout.write(json.dumps(document, indent=2, sort_keys=True) + "\n")
+
+
+@contextmanager
+def _sigterm_unwinds() -> Iterator[None]:
+    def unwind(_signal: int, _frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Context:
+    """What tasks call. One method per way of working: a workflow, the local region, the proof."""
+
+    def __init__(self, project: Path) -> None:
+        self.project = project
+
+    def bake_ami(
+        self, environment: str, *, server_classes: tuple[str, ...], dry_run: bool, force: bool, as_json: bool
+    ) -> None:
+        """Bake images and print what became of each class."""
+        from orchestrator.console import reporter  # noqa: PLC0415
+        from orchestrator.workflows import bake_ami  # noqa: PLC0415
+
+        world = self._bake_world(environment)
+        request = bake_ami.BakeRequest(server_classes, is_forced=force)
+        plan = bake_ami.observe_and_plan(world, request)
+        if dry_run or plan.is_empty:
+            _show(plan.as_dict(), plan.lines(), as_json=as_json)
+            return
+        with reporter("bake") as console:
+            result = bake_ami.apply(world, plan, console)
+        _show(result.as_dict(), result.lines(), as_json=as_json)
+
+    def gc(self, environment: str, *, dry_run: bool, is_confirmed: bool, as_json: bool) -> None:
+        """Remove leftovers and print them."""
+        from orchestrator.console import reporter  # noqa: PLC0415
+        from orchestrator.workflows import gc  # noqa: PLC0415
+
+        world = self._bake_world(environment)
+        plan = gc.observe_and_plan(world)
+        if not dry_run and not plan.is_empty:
+            if world.environment.protected and not is_confirmed:
+                raise Refused(
+                    f"gc {environment}",
+                    "the environment is protected",
+                    next_command=f"invoke gc --environment {environment} --dry-run, then the same with --yes",
+                )
+            with reporter("gc") as console:
+                gc.apply(world, plan, console)
+        _show(plan.as_dict(), plan.lines(is_dry_run=dry_run), as_json=as_json)
+
+    def demo(self, *, port: int) -> None:
+        """Bring everything up on this machine and show it."""
+        from orchestrator.console import reporter  # noqa: PLC0415
+        from orchestrator.workflows import bake_ami, demo  # noqa: PLC0415
+
+        os.environ["SLIPWAY_SANDBOX_PORT"] = str(port or _sandbox_port())
+        self.region_up(port=port, mode="real", as_json=False, is_quiet=True)
+        world = self._bake_world("sandbox")
+        with reporter("demo") as console:
+            plan = bake_ami.observe_and_plan(world, bake_ami.BakeRequest(()))
+            baked = bake_ami.apply(world, plan, console)
+            shown = demo.launch_and_check(world, baked, console)
+        _show(shown.as_dict(), shown.lines(), as_json=False)
+
+    def prove(self, selection: str) -> None:
+        """Run a set of the project's own checks."""
+        from orchestrator import proof  # noqa: PLC0415
+
+        proof.run(self.project, selection)
+
+    def region_up(self, *, port: int, mode: str, as_json: bool, is_quiet: bool = False) -> None:
+        """Start the local region."""
+        from orchestrator.console import reporter  # noqa: PLC0415
+
+        with _region_errors(), reporter("region") as console:
+            from sandbox import control  # noqa: PLC0415
+
+            info = control.up(
+                port=port or _sandbox_port(), mode=mode, on_phase=lambda phase: console.step("up", phase)
+            )
+            console.done("up", f"answers at {info.endpoint}")
+        if is_quiet:
+            return
+        word = "runs already" if info.was_running else "is up"
+        line = f"the local region {word}: {info.endpoint} (pid {info.pid}, {info.mode} machines)"
+        document = {"endpoint": info.endpoint, "pid": info.pid, "mode": info.mode, "region": info.region}
+        _show(document, (line,), as_json=as_json)
+
+    def region_down(self) -> None:
+        """Stop the local region."""
+        with _region_errors():
+            from sandbox import control  # noqa: PLC0415
+
+            was_running = control.down()
+        _show(
+            {}, ("the local region is down" if was_running else "nothing ran; leftovers, if any, are gone",)
+        )
+
+    def region_reset(self) -> None:
+        """Stop the local region and forget it."""
+        with _region_errors():
+            from sandbox import control  # noqa: PLC0415
+
+            control.reset()
+        _show({}, ("the local region is as new",))
+
+    def region_status(self, *, as_json: bool) -> None:
+        """Show what runs in the local region."""
+        with _region_errors():
+            from sandbox import control  # noqa: PLC0415
+
+            page = control.status()
+        from orchestrator.console import region_table  # noqa: PLC0415
+
+        _show(page, region_table(page), as_json=as_json)
+
+    def region_logs(self, *, lines: int) -> None:
+        """Show the region's logs."""
+        with _region_errors():
+            from sandbox import control  # noqa: PLC0415
+
+            _show({}, tuple(control.logs(lines=lines)))
+
+    def _bake_world(self, name: str) -> BakeWorld:
+        from orchestrator.config.loader import load_environment  # noqa: PLC0415
+
+        port = os.environ.get("SLIPWAY_SANDBOX_PORT")
+        environment = load_environment(self.project, name, endpoint_port=int(port) if port else None)
+        return _join(self.project, environment)
+
+
+def _sandbox_port() -> int:
+    return int(os.environ.get("SLIPWAY_SANDBOX_PORT") or 4566)
+
+
+def _show(document: object, lines: Sequence[str], *, as_json: bool = False) -> None:
+    if as_json:
+        _print_json(document)
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+@contextmanager
+def _region_errors() -> Iterator[None]:
+    """Turn the region's own errors into ours; the region knows nothing of this package."""
+    from sandbox.errors import SandboxError  # noqa: PLC0415
+
+    try:
+        yield
+    except SandboxError as error:
+        raise Refused("local region", error.cause, next_command=error.next_step) from error
+
+
+def _join(project: Path, environment: Environment) -> BakeWorld:
+    """Build the clients of an environment and hand them to the workflow as ports."""
+    raise NotImplementedError

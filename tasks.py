@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Slipway's commands. Thin: each names its parameters and hands over to orchestrator.cli, imported when it runs."""
+
+from __future__ import annotations
+
+from invoke import Collection
+
+from orchestrator.cli import Context, command
+
+
+@command(iterable=["server_class"])
+def bake_ami(  # noqa: PLR0913 - one parameter per flag
+    context: Context,
+    server_class=None,
+    environment="sandbox",
+    dry_run=False,
+    force=False,
+    json=False,
+):
+    """Bake the images of the server classes whose contents changed; without a class, all of them."""
+    classes = tuple(server_class or ())
+    context.bake_ami(environment, server_classes=classes, dry_run=dry_run, force=force, as_json=json)
+
+
+@command
+def gc(context: Context, environment="sandbox", dry_run=False, yes=False, json=False):
+    """Remove what killed runs left behind: machines, groups, keys, volumes and unpublished images."""
+    context.gc(environment, dry_run=dry_run, is_confirmed=yes, as_json=json)
+
+
+@command
+def demo(context: Context, port=0):
+    """Show all of it on this machine: a local region, every image baked, one machine answering."""
+    context.demo(port=port)
+
+
+@command
+def lint(context: Context):
+    """Check style, types, roles, shell and templates."""
+    context.prove("lint")
+
+
+@command
+def test(context: Context, fast=False):
+    """Prove everything: lint, unit, contract, real machines and roles; --fast leaves out what needs machines."""
+    context.prove("fast" if fast else "all")
+
+
+@command
+def bench(context: Context):
+    """Measure what docs/benchmarks.md tells, and print it."""
+    context.prove("bench")
+
+
+@command
+def lock(context: Context):
+    """Write requirements.lock anew from requirements.in, with hashes."""
+    context.prove("lock")
+
+
+@command
+def docs(context: Context):
+    """Write the generated documents anew."""
+    context.prove("docs")
+
+
+@command(name="up")
+def sandbox_up(context: Context, port=0, mode="real", json=False):
+    """Start the local AWS region; harmless when it runs."""
+    context.region_up(port=port, mode=mode, as_json=json)
+
+
+@command(name="down")
+def sandbox_down(context: Context):
+    """Stop the local region and remove all its traces from this host; images and data are kept."""
+    context.region_down()
+
+
+@command(name="status")
+def sandbox_status(context: Context, json=False):
+    """Show what runs in the local region."""
+    context.region_status(as_json=json)
+
+
+@command(name="reset")
+def sandbox_reset(context: Context):
+    """Stop the local region and forget everything in it, images too."""
+    context.region_reset()
+
+
+@command(name="logs")
+def sandbox_logs(context: Context, lines=100):
+    """Show the last lines of the local region's log and of its API calls."""
+    context.region_logs(lines=lines)
+
+
+namespace = Collection(
+    bake_ami,
+    gc,
+    demo,
+    lint,
+    test,
+    bench,
+    lock,
+    docs,
+    Collection("sandbox", sandbox_up, sandbox_down, sandbox_status, sandbox_reset, sandbox_logs),
+)
