@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shape of environments/*.yaml and networks/*.yaml.
 
-Defaults live here, their explanation in environments/example.yaml. Checks between fields are validators of the
-later field, not of the whole model, so that they are reported together with all other errors of the file.
+Defaults live here, their explanation in environments/example.yaml. Checks between fields are validators of
+the later field, not of the whole model, so that they are reported with all other errors of the file.
 """
 
 from __future__ import annotations
