@@ -2,8 +2,7 @@
 """Every file of the project that an image is made of, derived from its playbook. Pure, over a tree of files.
 
 What is not in the closure is not staged, and so can't be read by a bake: too much may be derived, never too
-little. Of a role every file is taken, so names inside of a role need not be literal. What can't be derived is an
-error.
+little. Of a role every file is taken, so names inside of a role need not be literal.
 """
 
 from __future__ import annotations

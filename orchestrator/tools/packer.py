@@ -20,7 +20,7 @@ from orchestrator.tools.packer_output import LINES_OF_AN_ERROR, Output
 from orchestrator.tools.process import Processes
 
 TEMPLATE = "packer/image.pkr.hcl"
-# Read as a folder, the required plugins beside the template count; before this version they are no valid block.
+# Read as a folder, the required plugins beside the template count; older versions don't know that block.
 _FIRST_WITH_PLUGINS = (1, 7)
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 _SHORT_S, _PLUGINS_S = 60.0, 600.0
@@ -87,9 +87,11 @@ class Packer:
             self._run(init_argv(), cwd=request.context, timeout_s=_PLUGINS_S)
         with _scratch() as scratch:
             shutil.copy(request.known_hosts, scratch / "known_hosts")
+            manifest = scratch / "manifest.json"
             variables = build_variables(
                 request,
                 scratch=scratch,
+                manifest=manifest,
                 strategy_plugins=self._strategy_plugins(),
                 encrypted_root=self._encrypted_root,
             )
@@ -97,7 +99,7 @@ class Packer:
             variables_file.touch(mode=0o600)
             variables_file.write_text(json.dumps(variables), "utf-8")
             self._build(request, build_argv(variables_file, has_plugins=has_plugins), scratch, on_step)
-            return _built_ami(Path(variables["manifest"]), request.class_name)
+            return _built_ami(manifest, request.class_name)
 
     def _build(self, request: BuildRequest, argv: Sequence[str], scratch: Path, on_step: StepSink) -> None:
         output = Output()
@@ -166,7 +168,7 @@ def build_argv(variables_file: Path, *, has_plugins: bool) -> list[str]:
 
 
 def build_variables(
-    request: BuildRequest, *, scratch: Path, strategy_plugins: str, encrypted_root: bool
+    request: BuildRequest, *, scratch: Path, manifest: Path, strategy_plugins: str, encrypted_root: bool
 ) -> dict[str, object]:
     """Return the template's variables."""
     return {
@@ -177,7 +179,7 @@ def build_variables(
         "playbook": request.playbook,
         "context": str(request.context),
         "scratch": str(scratch),
-        "manifest": str(scratch / "manifest.json"),
+        "manifest": str(manifest),
         "source_ami_id": request.source_ami_id,
         "instance_type": request.instance_type,
         "region": request.region,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The only place that starts programs. None of them outlives us, however we end.
 
-A child is asked to end with SIGTERM, so that it can clean up: by our own code while we live, by the kernel when
-we are killed (setpriv --pdeathsig). The kernel means the thread that started the child; that thread waits for it.
+A child is asked to end with SIGTERM, so that it can clean up: by our own code while we live, by the kernel
+when we are killed (setpriv --pdeathsig). The kernel means the thread that started the child: that one waits.
 """
 
 from __future__ import annotations
