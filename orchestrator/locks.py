@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Locks as objects of the config bucket: taken with If-None-Match, renewed and released with If-Match.
 
-A lock is a lease. Its holder renews it every third of the lease and counts it as lost when the lease has passed by
-its own clock; others take it over only when it has passed by theirs and a margin for clocks that differ, or when its
-owner was a process of this host that is gone. The renewing thread can't stop the holder, so the block asks:
-`held.check()` raises Refused once the lock is lost.
+A lock is a lease. Its holder renews it every third of the lease and counts it as lost once it has passed by
+its own clock. Others take it over only when it has passed by theirs and a margin for clocks that differ, or
+when its owner was a process of this host that is gone. The renewing thread can't stop the holder, so the
+block asks: `held.check()` raises Refused once the lock is lost.
 """
 
 from __future__ import annotations
