@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slipway's commands. Thin: each names its parameters and hands over to orchestrator.cli, imported when it runs."""
+"""Slipway's commands. Thin: each names its parameters and hands over to orchestrator.cli."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def lint(context: Context):
 
 @command
 def test(context: Context, fast=False):
-    """Prove everything: lint, unit, contract, real machines and roles; --fast leaves out what needs machines."""
+    """Prove everything: lint, units, contracts, machines, roles; --fast leaves out what needs machines."""
     context.prove("fast" if fast else "all")
 
 

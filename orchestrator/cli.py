@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The composition root: turns functions into invoke tasks, and joins workflows with AWS, ssh, tools and the console.
+"""The composition root: makes invoke tasks of functions, and joins workflows with AWS, ssh and tools.
 
 Everything heavy is imported when a command runs, so that `invoke --list` stays as quick as invoke itself.
 """
@@ -12,17 +12,19 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from invoke import Exit, task
+from invoke.exceptions import Exit
+from invoke.tasks import task
 
 from orchestrator.errors import Refused, SlipwayError
 
 if TYPE_CHECKING:
     from orchestrator.config.models import Environment
-    from orchestrator.workflows.bake_ami import BakeWorld
+    from orchestrator.workflows.world import World
 
 PROJECT = Path(__file__).resolve().parents[1]
 INTERRUPTED = 130
@@ -93,7 +95,7 @@ class Context:
         from orchestrator.console import reporter  # noqa: PLC0415
         from orchestrator.workflows import bake_ami  # noqa: PLC0415
 
-        world = self._bake_world(environment)
+        world = self._world(environment, "bake")
         request = bake_ami.BakeRequest(server_classes, is_forced=force)
         plan = bake_ami.observe_and_plan(world, request)
         if dry_run or plan.is_empty:
@@ -108,7 +110,7 @@ class Context:
         from orchestrator.console import reporter  # noqa: PLC0415
         from orchestrator.workflows import gc  # noqa: PLC0415
 
-        world = self._bake_world(environment)
+        world = self._world(environment, "gc")
         plan = gc.observe_and_plan(world)
         if not dry_run and not plan.is_empty:
             if world.environment.protected and not is_confirmed:
@@ -128,7 +130,7 @@ class Context:
 
         os.environ["SLIPWAY_SANDBOX_PORT"] = str(port or _sandbox_port())
         self.region_up(port=port, mode="real", as_json=False, is_quiet=True)
-        world = self._bake_world("sandbox")
+        world = self._world("sandbox", "demo")
         with reporter("demo") as console:
             plan = bake_ami.observe_and_plan(world, bake_ami.BakeRequest(()))
             baked = bake_ami.apply(world, plan, console)
@@ -139,7 +141,9 @@ class Context:
         """Run a set of the project's own checks."""
         from orchestrator import proof  # noqa: PLC0415
 
-        proof.run(self.project, selection)
+        binaries = str(self.project / ".venv" / "bin")
+        environ = {**os.environ, "PATH": os.pathsep.join((binaries, os.environ.get("PATH", os.defpath)))}
+        proof.run(self.project, selection, environ)
 
     def region_up(self, *, port: int, mode: str, as_json: bool, is_quiet: bool = False) -> None:
         """Start the local region."""
@@ -194,12 +198,12 @@ class Context:
 
             _show({}, tuple(control.logs(lines=lines)))
 
-    def _bake_world(self, name: str) -> BakeWorld:
+    def _world(self, name: str, verb: str) -> World:
         from orchestrator.config.loader import load_environment  # noqa: PLC0415
 
         port = os.environ.get("SLIPWAY_SANDBOX_PORT")
         environment = load_environment(self.project, name, endpoint_port=int(port) if port else None)
-        return _join(self.project, environment)
+        return _join(self.project, environment, verb)
 
 
 def _sandbox_port() -> int:
@@ -224,6 +228,53 @@ def _region_errors() -> Iterator[None]:
         raise Refused("local region", error.cause, next_command=error.next_step) from error
 
 
-def _join(project: Path, environment: Environment) -> BakeWorld:
-    """Build the clients of an environment and hand them to the workflow as ports."""
-    raise NotImplementedError
+def _join(project: Path, environment: Environment, verb: str) -> World:
+    """Build the clients of an environment and hand them to a workflow as ports."""
+    from orchestrator.aws.identity import AwsIdentity  # noqa: PLC0415
+    from orchestrator.aws.images import AwsImages  # noqa: PLC0415
+    from orchestrator.aws.machines import AwsMachines  # noqa: PLC0415
+    from orchestrator.aws.objects import S3Objects  # noqa: PLC0415
+    from orchestrator.aws.operator_address import OperatorAddress  # noqa: PLC0415
+    from orchestrator.aws.session import AwsSession, CredentialSource, Endpoint  # noqa: PLC0415
+    from orchestrator.clock import SystemClock  # noqa: PLC0415
+    from orchestrator.locks import ObjectLocks  # noqa: PLC0415
+    from orchestrator.ssh.client import SshShells  # noqa: PLC0415
+    from orchestrator.ssh.keys import Ed25519Keys  # noqa: PLC0415
+    from orchestrator.tools.packer import Packer  # noqa: PLC0415
+    from orchestrator.tools.process import Processes  # noqa: PLC0415
+    from orchestrator.workflows.world import StoppableClock, World, new_run_id  # noqa: PLC0415
+
+    clock = SystemClock()
+    session = AwsSession(
+        Endpoint(
+            environment.region,
+            environment.endpoint_url or "",
+            CredentialSource(environment.credentials.value),
+        )
+    )
+    objects = S3Objects(session, environment.config_bucket, clock)
+    run_id = new_run_id(verb, clock)
+    programs = Processes(run_id)
+    return World(
+        project=project,
+        environment=environment,
+        images=AwsImages(session, clock),
+        machines=AwsMachines(session, clock),
+        objects=objects,
+        identity=AwsIdentity(session),
+        locks=ObjectLocks(objects, clock, lease=timedelta(seconds=environment.bake.lease_seconds)),
+        shells=SshShells(clock),
+        keys=Ed25519Keys(),
+        builder=Packer(
+            programs,
+            environ=os.environ,
+            credentials=session.credentials_environ,
+            python=Path(sys.executable),
+            encrypted_root=environment.bake.encrypted_root,
+            timeout_s=60.0 * environment.bake.timeout_minutes,
+        ),
+        programs=programs,
+        clock=StoppableClock(clock),
+        operator_cidr=OperatorAddress(environment.operator_address_url, clock).cidr,
+        run_id=run_id,
+    )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +51,13 @@ SELECTIONS: dict[str, tuple[Check, ...]] = {
 }
 
 
-def run(project: Path, selection: str) -> None:
+def run(project: Path, selection: str, environ: Mapping[str, str]) -> None:
     """Run the checks of a selection, one after the other, and print how each ended.
 
     Raises:
         RemoteError: at least one failed; all were run.
     """
-    outcomes = [(check, *_run(project, check)) for check in SELECTIONS[selection]]
+    outcomes = [(check, *_run(project, check, environ)) for check in SELECTIONS[selection]]
     sys.stderr.write("\n")
     for check, status, seconds in outcomes:
         sys.stderr.write(f"{'ok    ' if status == 0 else 'FAILED'} {seconds:6.1f} s  {check.name}\n")
@@ -70,11 +70,11 @@ def run(project: Path, selection: str) -> None:
         )
 
 
-def _run(project: Path, check: Check) -> tuple[int, float]:
+def _run(project: Path, check: Check, environ: Mapping[str, str]) -> tuple[int, float]:
     sys.stderr.write(f"-- {check.name}\n")
     sys.stderr.flush()
     begun = time.monotonic()
-    status = process.attend(_argv(project, check.argv), cwd=project)
+    status = process.attend(_argv(project, check.argv), cwd=project, environ=environ)
     return status, time.monotonic() - begun
 
 

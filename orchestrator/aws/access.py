@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -58,11 +58,13 @@ class AwsAccess:
         found = self._ec2.describe_key_pairs(Filters=filters(tag_key=tag))["KeyPairs"]
         return tuple(Tagged(raw["KeyPairId"], raw["KeyName"], as_mapping(raw.get("Tags"))) for raw in found)
 
-    def create_security_group(self, name: str, vpc_id: str, *, ssh_from: str, tags: Mapping[str, str]) -> str:
-        """Create a group that admits ssh from one CIDR and nothing else; return its id."""
+    def create_security_group(
+        self, name: str, vpc_id: str, *, ssh_from: str, tags: Mapping[str, str], ports: Sequence[int] = (22,)
+    ) -> str:
+        """Create a group that admits these TCP ports from one CIDR and nothing else; return its id."""
         group_id = self._create_group(name, vpc_id, tags)
         try:
-            self._admit_ssh(group_id, ssh_from)
+            self._admit(group_id, ssh_from, ports)
         except AwsError:
             self.delete_security_group(group_id)
             raise
@@ -72,7 +74,7 @@ class AwsAccess:
     def _create_group(self, name: str, vpc_id: str, tags: Mapping[str, str]) -> str:
         answer = self._ec2.create_security_group(
             GroupName=name,
-            Description="Temporary: ssh from one operator",
+            Description="Temporary: admits one operator",
             VpcId=vpc_id,
             TagSpecifications=specifications(tags, "security-group"),
         )
@@ -80,11 +82,13 @@ class AwsAccess:
         return group_id
 
     @translated
-    def _admit_ssh(self, group_id: str, cidr: str) -> None:
-        ranges = [{"CidrIp": cidr, "Description": "ssh"}]
+    def _admit(self, group_id: str, cidr: str, ports: Sequence[int]) -> None:
+        ranges = [{"CidrIp": cidr, "Description": "the operator"}]
         self._ec2.authorize_security_group_ingress(
             GroupId=group_id,
-            IpPermissions=[{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": ranges}],
+            IpPermissions=[
+                {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges} for port in ports
+            ],
         )
 
     def delete_security_group(self, group_id: str) -> None:

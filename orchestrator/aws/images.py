@@ -14,6 +14,7 @@ from orchestrator.aws.tags import as_list, as_mapping, filters
 from orchestrator.clock import Clock
 from orchestrator.domain.image import Image, ImageStatus, SourceImage, parse_image_name
 from orchestrator.errors import NotFound
+from orchestrator.ports import Tagged
 
 # A snapshot counts as used for some moments after its image was deregistered.
 _STILL_USED = frozenset({"InvalidSnapshot.InUse"})
@@ -55,18 +56,34 @@ class AwsImages:
         """Put tags on images and snapshots in one call."""
         self._ec2.create_tags(Resources=list(resource_ids), Tags=as_list(tags))
 
+    @translated
+    def snapshots_tagged(self, tag: str) -> tuple[Tagged, ...]:
+        """Return this account's snapshots that carry the tag."""
+        pages = self._ec2.get_paginator("describe_snapshots").paginate(
+            OwnerIds=["self"], Filters=filters(tag_key=tag)
+        )
+        return tuple(
+            Tagged(raw["SnapshotId"], raw["SnapshotId"], as_mapping(raw.get("Tags")))
+            for page in pages
+            for raw in page["Snapshots"]
+        )
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """Delete a snapshot; an unknown one is no error."""
+        retry_while(
+            _STILL_USED,
+            partial(self._delete_snapshot, snapshot_id),
+            clock=self._clock,
+            limit=_RELEASE_LIMIT,
+        )
+
     def deregister(self, image: Image) -> None:
         """Deregister the image and delete its snapshots; what is gone already is no error."""
         snapshot_ids = dict.fromkeys((*image.snapshot_ids, *self._snapshot_ids(image.ami_id)))
         with suppress(NotFound):
             self._deregister(image.ami_id)
         for snapshot_id in snapshot_ids:
-            retry_while(
-                _STILL_USED,
-                partial(self._delete_snapshot, snapshot_id),
-                clock=self._clock,
-                limit=_RELEASE_LIMIT,
-            )
+            self.delete_snapshot(snapshot_id)
 
     @translated
     def _snapshot_ids(self, ami_id: str) -> tuple[str, ...]:

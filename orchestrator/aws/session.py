@@ -81,12 +81,27 @@ class AwsSession:
                 self._clients[service] = self._make_client(service)
             return self._clients[service]
 
-    def _make_client(self, service: str) -> Any:
+    def credentials_environ(self) -> dict[str, str]:
+        """Return the environment of a program that speaks to AWS itself; empty without credentials."""
+        with self._lock:
+            found = self._own_session().get_credentials()
+        if found is None:
+            return {}
+        frozen = found.get_frozen_credentials()
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        values = (frozen.access_key, frozen.secret_key, frozen.token)
+        return {name: value for name, value in zip(names, values, strict=True) if value}
+
+    def _own_session(self) -> Any:
         import boto3  # noqa: PLC0415 - most commands end before they need it
 
-        _last_call.set(Call(service, "CreateClient", is_loopback=self.endpoint.is_loopback))
         self._session = self._session or boto3.session.Session(**self._credentials())
-        client = self._session.client(service, endpoint_url=self.endpoint.url or None, config=self._config())
+        return self._session
+
+    def _make_client(self, service: str) -> Any:
+        _last_call.set(Call(service, "CreateClient", is_loopback=self.endpoint.is_loopback))
+        url = self.endpoint.url or None
+        client = self._own_session().client(service, endpoint_url=url, config=self._config())
         client.meta.events.register("provide-client-params.*.*", self._note_call)
         return client
 

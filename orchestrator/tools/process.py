@@ -191,3 +191,8 @@ def _signal_each(pids: Iterable[int], number: signal.Signals) -> None:
             os.kill(pid, number)
         except ProcessLookupError:
             continue
+
+
+def attend(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> int:
+    """Run a program on this terminal, as if the operator had typed it, and return its exit code."""
+    return subprocess.run(argv, cwd=cwd, env=dict(environ), check=False).returncode  # noqa: S603 - as above

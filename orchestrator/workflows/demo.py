@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Show on one machine that all of it works: launch from the published api image, and try its doors from outside."""
+"""Show that it works: launch from the published api image, and try its doors from outside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestrator.clock import wait_until
 from orchestrator.errors import Stranded
-from orchestrator.ports import KeyMaker, Machine, MachineRequest, Reporter
+from orchestrator.ports import Machine, MachineRequest, Reporter
 from orchestrator.workflows.bake_ami.result import BakeResult
 from orchestrator.workflows.world import World
 
@@ -70,11 +70,11 @@ class Shown:
         )
 
 
-def launch_and_check(world: World, baked: BakeResult, keys: KeyMaker, reporter: Reporter) -> Shown:
+def launch_and_check(world: World, baked: BakeResult, reporter: Reporter) -> Shown:
     """Launch the demo machine, unless it runs, and try it from outside."""
     ami_id = baked.classes["api"].ami_id
     reporter.step("machine", "launching from the published api image", position=(1, STEPS))
-    instance_id = _running(world, ami_id) or _launch(world, ami_id, keys)
+    instance_id = _running(world, ami_id) or _launch(world, ami_id)
     machine = wait_until(
         lambda: world.machines.describe(instance_id),
         lambda seen: seen.state != "pending",
@@ -115,7 +115,7 @@ def _running(world: World, ami_id: str) -> str | None:
     return found
 
 
-def _launch(world: World, ami_id: str, keys: KeyMaker) -> str:
+def _launch(world: World, ami_id: str) -> str:
     subnet = world.machines.public_subnet(world.environment.network)
     tags = {DEMO_TAG: "machine", "Name": NAME}
     for group in world.machines.security_groups_tagged(DEMO_TAG):
@@ -126,7 +126,7 @@ def _launch(world: World, ami_id: str, keys: KeyMaker) -> str:
     world.machines.delete_key(NAME)
     folder = Path(world.project, "build", "demo")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _, public_key = keys.make(folder, NAME)
+    _, public_key = world.keys.make(folder, NAME)
     world.machines.import_key(NAME, public_key, tags)
     return world.machines.run(
         MachineRequest(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Remove what killed runs left behind, and nothing else: observe -> plan -> apply.
 
-A leftover carries the tag of a run that holds no live lock. An image of ours is a leftover when it is not published
-and nobody bakes its class. What has no tag of ours is never touched.
+A leftover carries the tag of a run that holds no live lock. An image of ours is a leftover when it is not
+published and nobody bakes its class. What has no tag of ours is never touched.
 """
 
 from __future__ import annotations
@@ -121,6 +121,11 @@ def apply(world: World, leftovers: Leftovers, reporter: Reporter) -> None:
     for snapshot in leftovers.snapshots:
         world.images.delete_snapshot(snapshot.resource_id)
     reporter.step("leftovers", "removing groups, keys, volumes and folders", position=(4, 4))
+    _remove_surroundings(world, leftovers)
+    reporter.done("leftovers", "all removed")
+
+
+def _remove_surroundings(world: World, leftovers: Leftovers) -> None:
     for group in leftovers.security_groups:
         world.machines.delete_security_group(group.resource_id)
     for key in leftovers.keys:
@@ -129,4 +134,3 @@ def apply(world: World, leftovers: Leftovers, reporter: Reporter) -> None:
         world.machines.delete_volume(volume.resource_id)
     for folder in leftovers.folders:
         shutil.rmtree(folder, ignore_errors=True)
-    reporter.done("leftovers", "all removed")

@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestrator.clock import Clock
 from orchestrator.config.models import Environment
 from orchestrator.errors import Refused
-from orchestrator.ports import Builder, Identity, Images, Locks, Machines, Objects, Programs, Shells
+from orchestrator.ports import Builder, Identity, Images, KeyMaker, Locks, Machines, Objects, Programs, Shells
 
 
 class Interrupted(KeyboardInterrupt):
@@ -65,6 +65,7 @@ class World:
     identity: Identity
     locks: Locks
     shells: Shells
+    keys: KeyMaker
     builder: Builder
     programs: Programs
     clock: StoppableClock

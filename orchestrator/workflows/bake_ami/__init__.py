@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.config.images import load_graph, read_closure
+from orchestrator.config.images import closure, load_graph
 from orchestrator.domain.image import SourceImage
 from orchestrator.domain.image_graph import ImageClass, ImageGraph, ImageSource
+from orchestrator.ports import Reporter
 from orchestrator.workflows.bake_ami.one_class import Surroundings, bake_class
 from orchestrator.workflows.bake_ami.plan import (
     Action,
@@ -22,7 +23,6 @@ from orchestrator.workflows.bake_ami.publication import read_manifest
 from orchestrator.workflows.bake_ami.result import BakeResult
 from orchestrator.workflows.bake_ami.schedule import run_levels
 from orchestrator.workflows.world import World
-from orchestrator.ports import KeyMaker, Reporter
 
 __all__ = ["BakePlan", "BakeRequest", "BakeResult", "apply", "observe_and_plan"]
 
@@ -46,7 +46,7 @@ def observe_and_plan(world: World, request: BakeRequest) -> BakePlan:
     return BakePlan(tuple(tuple(_with_changes(world, each) for each in level) for level in plan.levels))
 
 
-def apply(world: World, plan: BakePlan, keys: KeyMaker, reporter: Reporter) -> BakeResult:
+def apply(world: World, plan: BakePlan, reporter: Reporter) -> BakeResult:
     """Bake what the plan says, level by level; independent classes side by side.
 
     Raises:
@@ -57,7 +57,6 @@ def apply(world: World, plan: BakePlan, keys: KeyMaker, reporter: Reporter) -> B
         graph=load_graph(world.project),
         subnet=world.machines.public_subnet(world.environment.network),
         operator_cidr=world.operator_cidr(),
-        keys=keys,
     )
     return run_levels(
         world, plan, lambda each, ami_id: bake_class(world, each, ami_id, surroundings, reporter), reporter
@@ -78,7 +77,7 @@ def _observe_inputs(
                 playbook=each.playbook,
                 parent=each.parent,
                 source=sources[each.source] if each.source else None,
-                files=read_closure(world.project, each),
+                files=closure(world.project, each),
             )
             for each in level
         )

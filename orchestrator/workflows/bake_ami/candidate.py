@@ -62,7 +62,7 @@ def build_candidate(
 
 
 def take_back(world: World, image: Image) -> None:
-    """Remove an unpublished image for good. Its snapshots are marked first, so that none can be lost track of."""
+    """Remove an unpublished image. Its snapshots are marked first, so that none is lost track of."""
     world.objects.delete(manifest_key(image.name))
     run_id = (image.tags or {}).get(RUN_TAG) or world.run_id
     if image.snapshot_ids:

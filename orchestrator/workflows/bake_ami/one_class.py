@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bake one class: lock -> clear what a dead bake left -> candidate -> boot test -> publish, or take it back."""
+"""Bake one class: lock -> clear leftovers -> candidate -> boot test -> publish, or take it back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.config.images import stage
-from orchestrator.domain.boot_test import BootReport
+from orchestrator.config.seal import load_seal_paths
+from orchestrator.config.tree import stage
+from orchestrator.domain.boot_test import BootReport, Check
 from orchestrator.domain.image import Image
-from orchestrator.domain.image_graph import ImageGraph
-from orchestrator.domain.manifest import make_manifest
-from orchestrator.ports import KeyMaker, Reporter, StepSink, Subnet
+from orchestrator.domain.image_graph import ImageClass, ImageGraph
+from orchestrator.domain.manifest import Manifest
+from orchestrator.ports import Reporter, StepSink, Subnet
 from orchestrator.probe import probe_program
 from orchestrator.workflows.bake_ami.candidate import build_candidate, take_back
 from orchestrator.workflows.bake_ami.lock_names import bake_lock
@@ -33,7 +34,6 @@ class Surroundings:
     graph: ImageGraph
     subnet: Subnet
     operator_cidr: str
-    keys: KeyMaker
 
 
 def bake_class(
@@ -81,15 +81,15 @@ def _bake(
         plan.name,
         subnet=surroundings.subnet,
         operator_cidr=surroundings.operator_cidr,
-        keys=surroundings.keys,
     ) as bench:
+        image_class = surroundings.graph.classes[plan.name]
         image = plan.candidate
         if image is None:
-            stage(world.project, surroundings.graph.classes[plan.name], bench.folder / "context")
+            stage(world.project, plan.inputs.files, bench.folder / "context")
             image = build_candidate(
                 world, plan, foundation_ami_id=foundation_ami_id, bench=bench, on_step=step(BUILD)
             )
-        _verify_and_publish(world, plan, image, surroundings.graph, bench, step)
+        _verify_and_publish(world, plan, image, image_class, bench, step)
         step(CLEAN_UP)("removing key and security group")
     return image
 
@@ -98,18 +98,35 @@ def _verify_and_publish(  # noqa: PLR0913 - the candidate and what it is judged 
     world: World,
     plan: ClassPlan,
     image: Image,
-    graph: ImageGraph,
+    image_class: ImageClass,
     bench: Workbench,
     step: Callable[[int], StepSink],
 ) -> None:
     is_published = False
     try:
-        report = _look(world, plan, image, graph, bench, step(TEST))
-        world.clock.check()
+        program = probe_program(
+            seal_paths=load_seal_paths(world.project),
+            checks=tuple(Check(each.name, each.command) for each in image_class.checks),
+            public_keys=(bench.public_key,),
+        )
+        report = boot_test(world, image, program, bench=bench, on_step=step(TEST))
         step(PUBLISH)("writing the manifest, publishing")
-        publish(world, image, make_manifest(plan.name, plan, report))
+        publish(world, image, _manifest(world, plan, image, report))
         is_published = True
     finally:
         if not is_published:
-            step(TEST)("taking the candidate back")
+            step(CLEAN_UP)(f"taking candidate {image.ami_id} back")
             take_back(world, image)
+
+
+def _manifest(world: World, plan: ClassPlan, image: Image, report: BootReport) -> Manifest:
+    return Manifest(
+        class_name=plan.name,
+        bake_key=plan.bake_key,
+        image_name=image.name,
+        ami_id=image.ami_id,
+        parent=plan.foundation,
+        created_at=world.clock.now(),
+        inputs=plan.inputs.files,
+        contents=report.contents,
+    )

@@ -99,7 +99,7 @@ def make_plan(
 ) -> BakePlan:
     """Decide for every class whether its image exists, can be finished, or has to be baked.
 
-    A class's key depends on the name of its parent's image, so a parent that will be baked changes its children's.
+    A key depends on the name of the image below, so a parent that will be baked changes its children's.
     """
     names: dict[str, str] = {}
     planned = []

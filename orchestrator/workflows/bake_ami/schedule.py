@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the classes of a plan: levels in order, the classes of a level side by side, and end well when stopped."""
+"""Run a plan: levels in order, the classes of a level side by side; end well when stopped."""
 
 from __future__ import annotations
 

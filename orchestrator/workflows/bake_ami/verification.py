@@ -50,7 +50,7 @@ def _machine(world: World, image: Image, bench: Workbench) -> Iterator[str]:
         subnet_id=bench.subnet.subnet_id,
         security_group_id=bench.security_group_id,
         key_name=bench.key_name,
-        tags=bench.tags | {"Name": f"boot-test-{image.class_name}"},
+        tags={**bench.tags, "Name": f"boot-test-{image.class_name}"},
         client_token=f"{bench.key_name}-boot"[-64:],
     )
     instance_id = world.machines.run(request)

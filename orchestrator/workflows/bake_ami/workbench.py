@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one bake of one class needs around it: a temporary key, a group that admits one address, a folder.
 
-Every resource carries the run's tags from the moment it exists, so that `invoke gc` finds it whatever happens.
+Every resource carries the run's tags from the moment it exists, so that `invoke gc` finds it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from orchestrator.domain.image import CLASS_TAG, EXPIRES_TAG, RUN_TAG
-from orchestrator.ports import KeyMaker, Subnet
+from orchestrator.ports import Subnet
 from orchestrator.workflows.world import World
 
 # The builder's user data: its one host key is made here, so that its first connection is verified too.
@@ -34,6 +34,7 @@ class Workbench:
 
     folder: Path
     private_key: Path
+    public_key: str
     key_name: str
     security_group_id: str
     subnet: Subnet
@@ -43,9 +44,7 @@ class Workbench:
 
 
 @contextmanager
-def workbench(
-    world: World, class_name: str, *, subnet: Subnet, operator_cidr: str, keys: KeyMaker
-) -> Iterator[Workbench]:
+def workbench(world: World, class_name: str, *, subnet: Subnet, operator_cidr: str) -> Iterator[Workbench]:
     """Set up the surroundings of a bake, and take them down again, last first, whatever happens."""
     name = f"slipway-{world.run_id}-{class_name}"
     tags = run_tags(world, class_name)
@@ -53,15 +52,25 @@ def workbench(
     with ExitStack() as undo:
         folder.mkdir(parents=True, mode=0o700)
         undo.callback(shutil.rmtree, folder, ignore_errors=True)
-        private_key, public_key = keys.make(folder, "operator")
-        user_data, known_hosts = _host_key(folder, keys)
+        private_key, public_key = world.keys.make(folder, "operator")
+        user_data, known_hosts = _host_key(world, folder)
         undo.callback(world.machines.delete_key, name)
         world.machines.import_key(name, public_key, tags)
         group_id = world.machines.create_security_group(
             name, subnet.vpc_id, ssh_from=operator_cidr, tags=tags
         )
         undo.callback(world.machines.delete_security_group, group_id)
-        yield Workbench(folder, private_key, name, group_id, subnet, user_data, known_hosts, tags)
+        yield Workbench(
+            folder=folder,
+            private_key=private_key,
+            public_key=public_key,
+            key_name=name,
+            security_group_id=group_id,
+            subnet=subnet,
+            user_data=user_data,
+            known_hosts=known_hosts,
+            tags=tags,
+        )
 
 
 def run_tags(world: World, class_name: str) -> dict[str, str]:
@@ -75,8 +84,8 @@ def run_tags(world: World, class_name: str) -> dict[str, str]:
     }
 
 
-def _host_key(folder: Path, keys: KeyMaker) -> tuple[Path, Path]:
-    private_key, public_key = keys.make(folder, "host")
+def _host_key(world: World, folder: Path) -> tuple[Path, Path]:
+    private_key, public_key = world.keys.make(folder, "host")
     user_data = folder / "user-data"
     indented = "".join(f"    {line}\n" for line in private_key.read_text().splitlines())
     user_data.touch(mode=0o600)
