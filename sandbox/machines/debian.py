@@ -25,7 +25,8 @@ _TIMEOUT_S = 600
 # firmware.
 _PACKAGES = (
     "ca-certificates", "cloud-init", "curl", "dbus", "iproute2", "iputils-ping", "less", "libcap2-bin",
-    "libpam-systemd", "netbase", "openssh-server", "procps", "python3", "python3-apt", "sudo", "systemd-sysv", "vim-tiny",
+    "libpam-systemd", "netbase", "openssh-server", "procps", "python3", "python3-apt", "sudo",
+    "systemd-sysv", "vim-tiny",
 )  # fmt: skip
 # Packages must not start services while there is no machine, and the build need not survive a power cut.
 _POLICY = ("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")

@@ -45,7 +45,7 @@ def machine(role: str) -> str:
 
 
 def environment(role: str, image: str) -> dict[str, str]:
-    """Return molecule's environment: a machine of this checkout and role, and mitogen where it is installed."""
+    """Return the environment: a machine of this checkout and role, and mitogen where it is installed."""
     own_bin = Path(sys.executable).parent
     environ = {
         **os.environ,
