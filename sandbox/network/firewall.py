@@ -22,6 +22,7 @@ _ICMP_V6 = frozenset({"icmpv6", "58"})
 _NUMBERS = {"6": "tcp", "17": "udp"}
 _PORTED = frozenset({"tcp", "udp"})
 _MAX_PORT = 65535
+_MAX_CODE = 255
 
 
 def machine_ruleset(firewall: Firewall, *, address: str, subnet_cidr: str) -> str:
@@ -196,7 +197,8 @@ def _flow(protocol: str, from_port: int | None, to_port: int | None) -> str:
 def _icmp(kind: int | None, code: int | None) -> str:
     if kind is None or kind < 0:
         return "meta l4proto icmp"
-    return f"icmp type {kind}" if code is None or code < 0 else f"icmp type {kind} icmp code {code}"
+    has_code = code is not None and 0 <= code <= _MAX_CODE
+    return f"icmp type {kind} icmp code {code}" if has_code else f"icmp type {kind}"
 
 
 def _public_addresses(vpc: VpcState) -> dict[str, str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import defaultdict
 from dataclasses import dataclass, field
 
-from sandbox.names import RegionNames
+from sandbox.names import RegionNames, interface
 from sandbox.network import namespaces, sockets, topology, uplink
 from sandbox.network.addresses import RegionAddresses
 from sandbox.network.firewall import machine_ruleset, public_addresses, router_ruleset
@@ -35,6 +36,7 @@ class HostNetwork:
         self._lock = threading.Lock()
         self._applied: _Applied | None = None
         self._mtu = 1500
+        self._new_links: defaultdict[str | None, set[str]] = defaultdict(set)
 
     def apply(self, vpcs: tuple[VpcState, ...]) -> None:
         """Make the host's network match `vpcs`, and remove the rest."""
@@ -47,6 +49,7 @@ class HostNetwork:
             for vpc in vpcs:
                 self._apply_vpc(applied, vpc)
             self._apply_routes(applied, vpcs)
+            self._wait_for_new_links()
             self._applied = applied
 
     def has_place(self, instance_id: str) -> bool:
@@ -98,6 +101,8 @@ class HostNetwork:
         self._mtu = uplink.mtu()
         uplink.remove_link(names)
         namespaces.execute(topology.region_links(names, self._addresses, mtu=self._mtu))
+        self._new_links.clear()
+        self._new_links[None].add(names.host_link)
         uplink.open_way_out(names, self._addresses)
         return _Applied()
 
@@ -134,6 +139,7 @@ class HostNetwork:
         self._load(router, router_ruleset(vpc), applied.routers.get(vpc.vpc_id))
         if vpc.vpc_id not in applied.routers:
             namespaces.execute(topology.router_links(self._names, vpc.vpc_id, mtu=self._mtu))
+            self._new_links[self._names.region_namespace].add(interface("v", vpc.vpc_id))
         applied.routers[vpc.vpc_id] = router_ruleset(vpc)
         for subnet in vpc.subnets:
             if (vpc.vpc_id, subnet.subnet_id) not in applied.subnets:
@@ -155,7 +161,13 @@ class HostNetwork:
         applied.rules[machine.instance_id] = rules
         if machine.instance_id not in applied.places:
             namespaces.execute(topology.machine_links(names, place, mtu=self._mtu))
+            self._new_links[names.router_namespace(place.vpc_id)].add(interface("m", machine.instance_id))
         applied.places[machine.instance_id] = place
+
+    def _wait_for_new_links(self) -> None:
+        for namespace, links in self._new_links.items():
+            namespaces.wait_until_up(namespace, links)
+        self._new_links.clear()
 
     def _load(self, namespace: str, rules: str, loaded: str | None) -> None:
         if rules != loaded:

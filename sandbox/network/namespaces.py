@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from sandbox import process
 from sandbox.network import sockets
 from sandbox.network.topology import Commands
+from sandbox.substrate import SubstrateError
 
-_HOST_LOOPBACK = "lo"
+_LOOPBACK = "lo"
+_UP_TIMEOUT_S = 5.0
+_UP_POLL_S = 0.01
 
 
 def with_prefix(prefix: str) -> frozenset[str]:
@@ -39,7 +44,7 @@ def remove(name: str) -> None:
 
 def clear(name: str) -> None:
     """Remove every link of the namespace but its loopback; the other ends of pairs go with them."""
-    links = [link for link in links_of(name) if link != _HOST_LOOPBACK]
+    links = [link for link in links_of(name) if link != _LOOPBACK]
     if links:
         lines = "".join(f"link del dev {link}\n" for link in links)
         # -force goes on after a failure: removing one end of a pair removed the other, which may be listed
@@ -66,6 +71,31 @@ def execute(commands: Iterable[Commands]) -> None:
             action=f"change links of {group.namespace or 'the host'}",
             stdin="\n".join(group.lines) + "\n",
         )
+
+
+def wait_until_up(name: str | None, links: Iterable[str]) -> None:
+    """Wait until the links carry packets.
+
+    The kernel takes note of a carrier in its own time, up to a second later; until then a bridge drops what
+    comes through that port.
+    """
+    expected = set(links)
+    deadline = time.monotonic() + _UP_TIMEOUT_S
+    while expected and not expected <= _working_links(name):
+        if time.monotonic() > deadline:
+            raise SubstrateError(f"wait for links of {name or 'the host'}", f"not up: {sorted(expected)}")
+        time.sleep(_UP_POLL_S)
+
+
+def _working_links(name: str | None) -> set[str]:
+    argv = ["ip", *(["-n", name] if name else []), "-details", "-json", "link", "show"]
+    listed = process.run(argv, action=f"list links of {name or 'the host'}")
+    return {str(link["ifname"]) for link in json.loads(listed or "[]") if _works(link)}
+
+
+def _works(link: dict[str, Any]) -> bool:
+    port = link.get("linkinfo", {}).get("info_slave_data", {})
+    return link.get("operstate") == "UP" and port.get("state", "forwarding") == "forwarding"
 
 
 def load_rules(name: str | None, ruleset: str) -> None:

@@ -8,6 +8,7 @@ Pure: values in, command lines out. `dev` is always spelled out: `ip link set ma
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from sandbox.names import RegionNames, interface
@@ -82,7 +83,7 @@ def region_links(names: RegionNames, addresses: RegionAddresses, *, mtu: int) ->
                 f"addr add {region} peer {operator}/32 dev {_HOST_END}",
                 f"route add default via {operator} dev {_HOST_END}",
                 # An address nobody has must not bounce between the host and the region.
-                f"route add unreachable {addresses.public_range}",
+                f"route replace unreachable {addresses.public_range}",
             ),
         ),
     )
@@ -122,7 +123,10 @@ def subnet_links(names: RegionNames, vpc_id: str, subnet: SubnetState, *, mtu: i
         Commands(
             names.router_namespace(vpc_id),
             (
-                f"link add name {bridge} mtu {mtu} type bridge mcast_snooping 0",
+                # Without an address of its own a bridge takes its lowest port's, and so another one when that
+                # machine goes: the others would go on sending to a gateway that no longer answers.
+                f"link add name {bridge} mtu {mtu} address {gateway_mac(subnet.subnet_id)}"
+                " type bridge mcast_snooping 0",
                 f"link set dev {bridge} up",
                 f"addr add {address} dev {bridge}",
             ),
@@ -154,6 +158,12 @@ def machine_links(names: RegionNames, place: Place, *, mtu: int) -> tuple[Comman
             ),
         ),
     )
+
+
+def gateway_mac(subnet_id: str) -> str:
+    """Return the hardware address of a subnet's router: a locally administered one, always the same."""
+    digest = hashlib.sha256(subnet_id.encode()).digest()[:5]
+    return "06:" + digest.hex(":")
 
 
 def remove_subnet(names: RegionNames, vpc_id: str, subnet_id: str) -> Commands:
