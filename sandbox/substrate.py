@@ -153,6 +153,9 @@ class Substrate(Protocol):
     def observe(self) -> Mapping[str, PowerState]:
         """Return every machine of this region by instance id, as the host sees it now, in one call."""
 
+    def responsive(self) -> frozenset[str]:
+        """Return the ids of the running machines whose system answers."""
+
     def memory_bytes(self) -> Mapping[str, int]:
         """Return the memory each running machine uses, by instance id."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from sandbox.machines import cgroups, debian
+from sandbox.machines import cgroups, debian, vitals
 from sandbox.machines.facts import write_facts
 from sandbox.machines.podman import Container, ContainerRequest, Podman, is_gone
 from sandbox.names import RegionNames, of_checkout
@@ -134,6 +134,10 @@ class HostSubstrate:
     def observe(self) -> Mapping[str, PowerState]:
         """Return every machine of this region by instance id, as the host sees it now, in one call."""
         return {container.instance_id: power_of(container) for container in self._podman.containers()}
+
+    def responsive(self) -> frozenset[str]:
+        """Return the ids of the running machines whose system answers."""
+        return frozenset(c.instance_id for c in self._podman.containers() if c.pid and vitals.answers(c.pid))
 
     def memory_bytes(self) -> Mapping[str, int]:
         """Return the memory each running machine uses, by instance id."""

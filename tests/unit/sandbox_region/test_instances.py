@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.substrate import PowerState
+from sandbox.watcher import HEALTH_EVERY
 
 
 def code_of(call: Any, **arguments: Any) -> str:
@@ -101,7 +102,7 @@ def test_a_guest_that_reboots_is_started_again(local: Any, substrate: Any) -> No
     assert local.instance(instance_id)["State"]["Name"] == "running"
 
 
-def test_status_is_initializing_until_it_was_seen_to_be_well(local: Any) -> None:
+def test_status_is_initializing_until_it_was_seen_to_be_well(local: Any, substrate: Any) -> None:
     instance_id = local.launch()
     ec2 = local.client("ec2")
 
@@ -111,6 +112,14 @@ def test_status_is_initializing_until_it_was_seen_to_be_well(local: Any) -> None
 
     assert status() == "initializing"
     local.region.look()
+    assert status() == "ok"
+    substrate.frozen.add(instance_id)
+    for _ in range(HEALTH_EVERY):
+        local.region.look()
+    assert status() == "impaired"
+    substrate.frozen.clear()
+    for _ in range(HEALTH_EVERY):
+        local.region.look()
     assert status() == "ok"
 
 
