@@ -65,6 +65,19 @@ class Endpoint:
         return is_loopback_url(self.url)
 
 
+def translated(method: Callable[P, T]) -> Callable[P, T]:
+    """Turn botocore's errors of a method into AwsError, with the call that failed."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except _library_errors() as exc:
+            raise translate(exc, _last_call.get()) from exc
+
+    return call
+
+
 class AwsSession:
     """Makes clients when they are first asked for. One client a service; clients may be shared by threads."""
 
@@ -83,14 +96,19 @@ class AwsSession:
 
     def credentials_environ(self) -> dict[str, str]:
         """Return the environment of a program that speaks to AWS itself; empty without credentials."""
-        with self._lock:
-            found = self._own_session().get_credentials()
-        if found is None:
+        frozen = self._frozen_credentials()
+        if frozen is None:
             return {}
-        frozen = found.get_frozen_credentials()
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         values = (frozen.access_key, frozen.secret_key, frozen.token)
         return {name: value for name, value in zip(names, values, strict=True) if value}
+
+    @translated
+    def _frozen_credentials(self) -> Any:
+        _last_call.set(Call("credentials", "Load", is_loopback=False))
+        with self._lock:
+            found = self._own_session().get_credentials()
+        return found.get_frozen_credentials() if found else None
 
     def _own_session(self) -> Any:
         import boto3  # noqa: PLC0415 - most commands end before they need it
@@ -131,19 +149,6 @@ class AwsSession:
         _last_call.set(call)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s %s %s", call.service, call.operation, redacted(params))
-
-
-def translated(method: Callable[P, T]) -> Callable[P, T]:
-    """Turn botocore's errors of a method into AwsError, with the call that failed."""
-
-    @wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return method(*args, **kwargs)
-        except _library_errors() as exc:
-            raise translate(exc, _last_call.get()) from exc
-
-    return call
 
 
 def retry_while(codes: frozenset[str], call: Callable[[], T], *, clock: Clock, limit: timedelta) -> T:

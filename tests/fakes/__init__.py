@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fakes of orchestrator/ports.py. The contract tests hold them and the adapters to AWS to the same tests."""
+
+from tests.fakes.basics import START, FakeClock, Recorded
+from tests.fakes.ec2 import CONSOLE, HOST_KEY, FakeBuilder, FakeImages, FakeMachines
+from tests.fakes.local import FakeKeyMaker, FakePrograms, FakeReporter, FakeShell, FakeShells
+from tests.fakes.state import ACCOUNT, FakeHeldLock, FakeIdentity, FakeLocks, FakeObjects
+
+__all__ = [
+    "ACCOUNT",
+    "CONSOLE",
+    "HOST_KEY",
+    "START",
+    "FakeBuilder",
+    "FakeClock",
+    "FakeHeldLock",
+    "FakeIdentity",
+    "FakeImages",
+    "FakeKeyMaker",
+    "FakeLocks",
+    "FakeMachines",
+    "FakeObjects",
+    "FakePrograms",
+    "FakeReporter",
+    "FakeShell",
+    "FakeShells",
+    "Recorded",
+]
