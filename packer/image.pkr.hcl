@@ -122,6 +122,8 @@ locals {
     "ANSIBLE_HOME=${var.scratch}",
     "ANSIBLE_PIPELINING=True",
     "ANSIBLE_NOCOLOR=True",
+    # Or a task is only named when it has ended.
+    "ANSIBLE_DISPLAY_SKIPPED_HOSTS=True",
     "ANSIBLE_SSH_ARGS=${join(" ", local.ssh_options)}",
   ]
   accelerator = [

@@ -8,9 +8,7 @@ import json
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.domain.image import PARENT_TAG
@@ -85,7 +83,7 @@ class Packer:
         has_plugins = self.version()[:2] >= _FIRST_WITH_PLUGINS
         if has_plugins:
             self._run(init_argv(), cwd=request.context, timeout_s=_PLUGINS_S)
-        with _scratch() as scratch:
+        with self._processes.scratch() as scratch:
             shutil.copy(request.known_hosts, scratch / "known_hosts")
             manifest = scratch / "manifest.json"
             variables = build_variables(
@@ -195,14 +193,6 @@ def build_variables(
         "tags": dict(request.tags),
         "run_tags": dict(request.run_tags),
     }
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """Give a private folder with a short path without blanks: ssh's sockets and options ask for both."""
-    base = "/tmp" if Path("/tmp").is_dir() else None  # noqa: S108 - mkdtemp makes it private
-    with tempfile.TemporaryDirectory(prefix="slipway-", dir=base, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
 
 
 def _built_ami(manifest: Path, class_name: str) -> str:

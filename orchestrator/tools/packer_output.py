@@ -19,13 +19,17 @@ _TASK = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(?P<name>.*)\] \*+$")
 # Where Ansible's account of a failure begins and ends.
 _FAILURE = re.compile(r"^(?:\[ERROR\]|fatal: |ERROR! |failed: )")
 _END_OF_FAILURE = re.compile(r"^(?:PLAY RECAP|TASK |RUNNING HANDLER |PLAY )")
-_NOISE = re.compile(r"^(?:\.\.\.ignoring|Origin: |\^ column|<<< caused by >>>|changed: false$|\s*$)")
-_STEP_NOISE = (
-    "Executing Ansible:",
-    "Prevalidating",
-    "Using existing SSH private key",
-    "Provisioning with shell",
+# An excerpt of the role's file, and fields that say nothing.
+_NOISE = re.compile(
+    r"^(?:\.\.\.ignoring|Origin: |\^ column|\d+ |<<< caused by >>>|changed: |unreachable: |\s*$)"
 )
+_STEP_NOISE = re.compile(
+    r"Executing Ansible:|Prevalidating|Using existing SSH private key|Provisioning with shell|Adding tags to "
+    r"source|Using ssh communicator|No volumes|Running post-processor|Wait completed|Builds finished|Build '"
+    r"|[=-]|.*: ami-"
+)
+# Ansible checks a role's variables by itself; that is no task of ours.
+_OWN_TASKS = " : Validating arguments against arg spec"
 
 
 class Output:
@@ -70,7 +74,7 @@ class Output:
         task = _TASK.match(text)
         if task:
             self.task, self._is_in_failure = task["name"], False
-            return task["name"]
+            return "" if _OWN_TASKS in task["name"] else task["name"]
         if kind == "error":
             self._take_error(text)
         elif _FAILURE.match(text):
@@ -96,6 +100,4 @@ def _texts(data: str) -> Iterable[str]:
 
 def _step(text: str) -> str:
     text = text.strip()
-    if not text or text.startswith((*_STEP_NOISE, "-", "=", "Build '")) or text.endswith(":"):
-        return ""
-    return text.rstrip(".")
+    return "" if not text or text.endswith(":") or _STEP_NOISE.match(text) else text.rstrip(".")

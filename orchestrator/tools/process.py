@@ -13,9 +13,11 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.errors import Refused, WaitTimeout
@@ -25,15 +27,25 @@ from orchestrator.tools.pipes import OnLine, Pipes
 # In the environment of every program, and of what it starts: whose it is, by run and by child.
 RUN_VARIABLE = "SLIPWAY_RUN"
 CHILD_VARIABLE = "SLIPWAY_CHILD"
+# Not the temporary folder of a session, whose path may be long.
+_BASE = "/tmp" if Path("/tmp").is_dir() else gettempdir()  # noqa: S108 - what is made in it is private
 # Packer terminates its machine before it ends, which takes most of a minute on AWS.
 GRACE_S = 120.0
 _TURN_S = 0.2
+_LOOK_S = 0.1
+_COMM_LENGTH = 15  # of a name in /proc/<pid>/comm
 
 
 @dataclass(frozen=True, slots=True)
 class _Child:
     process: subprocess.Popen[bytes]
     mark: str
+    program: str
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the program runs, or a copy of itself that it started, as Packer does."""
+        return self.process.poll() is None or any(_name(pid) == self.program for pid in _marked(self.mark))
 
 
 class Processes:
@@ -98,12 +110,22 @@ class Processes:
 
     def end_run(self, run_id: str) -> int:
         """End what a dead run left behind on this host; return how many processes that were."""
+        for folder in Path(_BASE).glob(f"{_prefix(run_id)}*"):
+            shutil.rmtree(folder, ignore_errors=True)
         mark = f"{RUN_VARIABLE}={run_id}"
         found = _marked(mark)
         _signal_each(found, signal.SIGTERM)
         if found and not self._wait(lambda: not _marked(mark)):
             _signal_each(_marked(mark), signal.SIGKILL)
         return len(found)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give a private folder with a short path without blanks: ssh's sockets and options ask for both."""
+        with TemporaryDirectory(
+            prefix=_prefix(self._run_id), dir=_BASE, ignore_cleanup_errors=True
+        ) as folder:
+            yield Path(folder)
 
     def _start(self, argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> _Child:
         path = environ.get("PATH", os.defpath)
@@ -126,7 +148,8 @@ class Processes:
                 stderr=subprocess.PIPE,
                 start_new_session=True,  # a group of its own, and no terminal to ask questions on
             )
-            child = _Child(process, f"{CHILD_VARIABLE}={mine[CHILD_VARIABLE]}")
+            program = Path(argv[0]).name[:_COMM_LENGTH]
+            child = _Child(process, f"{CHILD_VARIABLE}={mine[CHILD_VARIABLE]}", program)
             self._children[process.pid] = child
         return child
 
@@ -149,7 +172,7 @@ class Processes:
             child.process.terminate()
         try:
             if running:
-                self._wait(lambda: all(child.process.poll() is not None for child in running))
+                self._wait(lambda: not any(child.is_running for child in running))
         finally:
             for child in children:
                 _kill(child)
@@ -159,7 +182,7 @@ class Processes:
         while not is_done():
             if self._clock.monotonic_s() > deadline:
                 return False
-            self._clock.sleep(0.05)
+            self._clock.sleep(_LOOK_S)
         return True
 
 
@@ -169,6 +192,17 @@ def _kill(child: _Child) -> None:
         child.process.kill()
         child.process.wait()
     _signal_each(_marked(child.mark), signal.SIGKILL)
+
+
+def _prefix(run_id: str) -> str:
+    return f"slipway-{run_id}-"
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text("utf-8").strip()
+    except OSError:
+        return ""
 
 
 def _marked(mark: str) -> list[int]:
