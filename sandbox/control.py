@@ -59,6 +59,8 @@ def up(
     if state.is_held():
         return _running_already(state)
     _check_port(port)
+    if mode == "real":
+        _check_host()
     state.path.mkdir(parents=True, exist_ok=True)
     heard, told = os.pipe()
     process = _spawn(state, told, port=port, mode=mode, region=region)
@@ -157,6 +159,17 @@ def _check_port(port: int) -> None:
     page = _page(port, "health")
     holder = f"the region of {page['checkout']}" if page else "another program"
     raise SandboxError(f"port {port} is used by {holder}", next_step=f"invoke sandbox.up --port {port + 1}")
+
+
+def _check_host() -> None:
+    from sandbox import preflight  # noqa: PLC0415 - a simulated region needs nothing of the host
+
+    if lacking := preflight.missing():
+        causes = "; ".join(str(each) for each in lacking)
+        raise SandboxError(
+            f"this host cannot carry machines: {causes}; {preflight.STILL_WORKS}",
+            next_step="invoke sandbox.up --mode simulated",
+        )
 
 
 def _spawn(state: StateDir, told: int, *, port: int, mode: str, region: str) -> subprocess.Popen[bytes]:

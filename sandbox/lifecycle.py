@@ -170,6 +170,7 @@ class Lifecycle:
             instance_id=instance_id,
             ami_id=instance.image_id,
             hostname=instance.private_dns_name.partition(".")[0],
+            environment=dict(self._environment()),
         )
 
 

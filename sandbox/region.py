@@ -56,7 +56,7 @@ class Region:
         self.substrate = substrate
         self.names = dns.Names()
         self.locks = Locks()
-        self.ledger = Ledger(self._ec2, self.locks.of("ec2"))
+        self.ledger = Ledger(self._ec2, self.locks.of("ec2"), self.changed)
         self._patches = Patches()
         self._pool = addresses.PublicAddresses(
             options.public_cidr, lambda: addresses.public_addresses_in_use(self._ec2())
@@ -77,7 +77,6 @@ class Region:
             ledger=self.ledger,
             lifecycle=self.lifecycle,
             settle_network=self._network.settle,
-            is_responsive=lambda _: True,
         )
         self.gateway = Gateway(
             region=options.name,

@@ -18,6 +18,7 @@ class SimulatedSubstrate:
         self.power: dict[str, PowerState] = {}
         self.specs: dict[str, MachineSpec] = {}
         self.disks: set[str] = set()
+        self.frozen: set[str] = set()
         self.failing_starts: dict[str, str] = {}
         self._lock = threading.RLock()
 
@@ -73,6 +74,11 @@ class SimulatedSubstrate:
         """Return the power states."""
         with self._lock:
             return dict(self.power)
+
+    def responsive(self) -> frozenset[str]:
+        """Return the running machines that tests have not declared frozen."""
+        running = {name for name, power in self.observe().items() if power is PowerState.RUNNING}
+        return frozenset(running - self.frozen)
 
     def memory_bytes(self) -> Mapping[str, int]:
         """Return zero for each running machine."""

@@ -47,7 +47,7 @@ def carrier(
 
 
 def remove_machines(state_dir: StateDir, *, images: bool) -> None:
-    """Remove every real machine and network of the directory's region from the host, and its images if asked."""
+    """Remove every real machine and network of the directory's region, and its images if asked."""
     from sandbox.machines.host import HostSubstrate  # noqa: PLC0415 - as above
 
     HostSubstrate.of_checkout(state_dir.path.parent).destroy_all(images=images)

@@ -14,6 +14,8 @@ from sandbox.substrate import PowerState, Substrate, SubstrateError
 log = logging.getLogger(__name__)
 
 INTERVAL_S = 2.0
+# Machines that are known to be well are asked again at every so many looks.
+HEALTH_EVERY = 5
 
 
 class Watcher:
@@ -26,13 +28,12 @@ class Watcher:
         ledger: Ledger,
         lifecycle: Lifecycle,
         settle_network: Callable[[], None],
-        is_responsive: Callable[[str], bool],
     ) -> None:
         self._substrate = substrate
         self._ledger = ledger
         self._lifecycle = lifecycle
         self._settle_network = settle_network
-        self._is_responsive = is_responsive
+        self._looks = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
@@ -49,13 +50,15 @@ class Watcher:
     def look(self) -> None:
         """Compare once."""
         seen = self._substrate.observe()
-        for instance in self._ledger.with_machine():
-            if instance.state != State.RUNNING:
-                continue
-            if seen.get(instance.id, PowerState.MISSING) is PowerState.RUNNING:
-                self._check_health(instance.id)
-            else:
-                self._look_closer(instance.id)
+        running = [instance.id for instance in self._ledger.with_machine() if instance.state == State.RUNNING]
+        well = [one for one in running if seen.get(one, PowerState.MISSING) is PowerState.RUNNING]
+        for instance_id in set(running) - set(well):
+            self._look_closer(instance_id)
+        health = self._ledger.health
+        is_starting = any(health.get(one, Health.INITIALIZING) is Health.INITIALIZING for one in well)
+        if is_starting or self._looks % HEALTH_EVERY == 0:
+            self._check_health(well)
+        self._looks += 1
         self._ledger.forget_old()
 
     def _watch(self) -> None:
@@ -90,9 +93,11 @@ class Watcher:
         self._ledger.stopped(instance)
         self._settle_network()
 
-    def _check_health(self, instance_id: str) -> None:
-        health = self._ledger.health.get(instance_id, Health.INITIALIZING)
-        if self._is_responsive(instance_id):
-            self._ledger.health[instance_id] = Health.OK
-        elif health is Health.OK:
-            self._ledger.health[instance_id] = Health.IMPAIRED
+    def _check_health(self, instance_ids: list[str]) -> None:
+        """Ask all machines whether they answer. One that never did is still starting."""
+        responsive = self._substrate.responsive()
+        for instance_id in instance_ids:
+            before = self._ledger.health.get(instance_id, Health.INITIALIZING)
+            is_starting = before is Health.INITIALIZING and instance_id not in responsive
+            fallen = Health.INITIALIZING if is_starting else Health.IMPAIRED
+            self._ledger.health[instance_id] = Health.OK if instance_id in responsive else fallen

@@ -37,7 +37,7 @@ class PublicAddresses:
         raise AwsError("AddressLimitExceeded", f"All public addresses of {self._network} are in use.")
 
     def replace_foreign(self, backend: Any) -> None:
-        """Give elastic addresses from another range, saved before the region's range moved, one of this range."""
+        """Give elastic addresses that were saved when the region had another range one of this range."""
         for address in backend.addresses:
             if ipaddress.ip_address(address.public_ip) not in self._network:
                 address.public_ip = self.take()

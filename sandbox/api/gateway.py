@@ -74,6 +74,11 @@ class Locks:
                 lock.release()
 
 
+def _is_operator(environ: Environ) -> bool:
+    """Whether the caller is on this host. Machines reach the same API, and shall find only AWS there."""
+    return str(environ.get("REMOTE_ADDR", "")).startswith("127.")
+
+
 class Gateway:
     """The WSGI application."""
 
@@ -95,7 +100,7 @@ class Gateway:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one HTTP request."""
-        if environ.get("PATH_INFO", "").startswith(OWN_PATHS):
+        if environ.get("PATH_INFO", "").startswith(OWN_PATHS) and _is_operator(environ):
             answer = self._own_pages(environ["PATH_INFO"].removeprefix(OWN_PATHS), environ)
         else:
             answer = self._answer(environ)

@@ -189,7 +189,7 @@ def _counting(original: Callable[[Any], ActionResult]) -> Callable[[Any], Action
 
 def _modifying(original: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
     def modify_instance_attribute(response: Any) -> ActionResult:
-        """Change what moto has no handler for as well. Network drivers may be asked for: they mean nothing."""
+        """Change what moto has no handler for, too. Network drivers may be asked for: they mean nothing."""
         behaviour = response._get_param("InstanceInitiatedShutdownBehavior.Value")
         drivers = response._get_param("EnaSupport"), response._get_param("SriovNetSupport")
         if behaviour is None and drivers == (None, None):

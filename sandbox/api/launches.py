@@ -89,7 +89,7 @@ def associate_profiles(backend: Any, reservation: Any, launch: Launch) -> None:
 
 def check_profile(account_id: str, named: dict[str, str]) -> None:
     """Refuse an instance profile that does not exist, with EC2's error in place of IAM's."""
-    if not named:
+    if not any(named.values()):
         return
     profiles = iam_backends[account_id]["aws"].get_instance_profiles()
     if not any(named.get("Name") == each.name or named.get("Arn") == each.arn for each in profiles):

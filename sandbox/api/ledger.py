@@ -73,8 +73,11 @@ def server_error(message: str) -> Reason:
 class Ledger:
     """The instances of the region. `lock` is held for every change of moto's EC2 state."""
 
-    def __init__(self, backend: Callable[[], Any], lock: threading.RLock) -> None:
+    def __init__(
+        self, backend: Callable[[], Any], lock: threading.RLock, changed: Callable[[], None]
+    ) -> None:
         self._backend = backend
+        self._changed = changed
         self.lock = lock
         self.health: dict[str, Health] = {}
         self._terminate: Callable[[Any], Any] | None = None
@@ -112,6 +115,7 @@ class Ledger:
             instance.state_reason = StateReason(reason.message, reason.code) if reason.code else None
             if state is not State.RUNNING:
                 self.health.pop(instance.id, None)
+        self._changed()
 
     def stopped(self, instance: Any) -> None:
         """Record that the machine is off: addresses that are not elastic go back."""
