@@ -13,8 +13,8 @@ _PATIENCE_S = 1.0
 def answers(pid: int) -> bool:
     """Return whether the systemd whose host pid is `pid` does anything at all about a caller in a second.
 
-    It turns away one from another PID namespace, as this one is. To be turned away takes a living init: from a
-    frozen one there comes nothing, and before systemd is up there is no socket.
+    It turns away one from another PID namespace, as this one is. To be turned away takes a living init: from
+    a frozen one there comes nothing, and before systemd is up there is no socket.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
         channel.settimeout(_PATIENCE_S)
