@@ -20,13 +20,11 @@ _TASK = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(?P<name>.*)\] \*+$")
 _FAILURE = re.compile(r"^(?:\[ERROR\]|fatal: |ERROR! |failed: )")
 _END_OF_FAILURE = re.compile(r"^(?:PLAY RECAP|TASK |RUNNING HANDLER |PLAY )")
 # An excerpt of the role's file, and fields that say nothing.
-_NOISE = re.compile(
-    r"^(?:\.\.\.ignoring|Origin: |\^ column|\d+ |<<< caused by >>>|changed: |unreachable: |\s*$)"
-)
+_NOISE = re.compile(r"^(?:Origin: |\^ column|\d+ |<<< caused by >>>|changed: |unreachable: |\s*$)")
 _STEP_NOISE = re.compile(
     r"Executing Ansible:|Prevalidating|Using existing SSH private key|Provisioning with shell|Adding tags to "
-    r"source|Using ssh communicator|No volumes|Running post-processor|Wait completed|Builds finished|Build '"
-    r"|[=-]|.*: ami-"
+    r"source|Using ssh communicator|No volumes|Running post-processor|Wait completed|Provisioning step"
+    r"|Builds finished|Build '|[=-]|.*: ami-"
 )
 # Ansible checks a role's variables by itself; that is no task of ours.
 _OWN_TASKS = " : Validating arguments against arg spec"
@@ -74,17 +72,25 @@ class Output:
         task = _TASK.match(text)
         if task:
             self.task, self._is_in_failure = task["name"], False
-            return "" if _OWN_TASKS in task["name"] else task["name"]
+            # Handlers are skipped in a bake, and named nevertheless.
+            return "" if _OWN_TASKS in task["name"] or text.startswith("RUNNING") else task["name"]
         if kind == "error":
             self._take_error(text)
         elif _FAILURE.match(text):
-            self._is_in_failure, self._failed_task = True, self.task
-            self._failure.append(text)
+            self._begin_failure(text)
+        elif text.strip() == "...ignoring":
+            self._failure.clear()
         elif _END_OF_FAILURE.match(text):
             self._is_in_failure = False
         elif self._is_in_failure:
             self._failure.append(text)
         return _step(text) if kind == "say" else ""
+
+    def _begin_failure(self, text: str) -> None:
+        if self.task != self._failed_task:  # an earlier one was rescued
+            self._failure.clear()
+        self._is_in_failure, self._failed_task = True, self.task
+        self._failure.append(text)
 
     def _take_error(self, text: str) -> None:
         if text.strip() and not text.startswith(("Build '", "==> Some builds", "--> ")):

@@ -5,18 +5,25 @@ from __future__ import annotations
 
 import os
 import selectors
-import subprocess
 from collections.abc import Callable
-from typing import IO
+from typing import IO, Protocol
 
 _CHUNK = 65536
 OnLine = Callable[[str], None]
 
 
+class Child(Protocol):
+    """A process as subprocess.Popen has it."""
+
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+    stderr: IO[bytes] | None
+
+
 class Pipes:
     """A child's stdin, stdout and stderr."""
 
-    def __init__(self, child: subprocess.Popen[bytes], *, stdin: bytes, on_line: OnLine | None) -> None:
+    def __init__(self, child: Child, *, stdin: bytes, on_line: OnLine | None) -> None:
         self._selector = selectors.DefaultSelector()
         self._rest_of_input = memoryview(stdin)
         self._on_line = on_line
