@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fakes and adapters have the ports' methods, with the same parameters."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from orchestrator import ports
+from orchestrator.aws.identity import AwsIdentity
+from orchestrator.aws.images import AwsImages
+from orchestrator.aws.machines import AwsMachines
+from orchestrator.aws.objects import S3Objects
+from orchestrator.locks import ObjectLocks
+from orchestrator.ssh.client import SshShell, SshShells
+from orchestrator.ssh.keys import Ed25519KeyMaker
+from tests import fakes
+
+PAIRS = [
+    (ports.Images, AwsImages),
+    (ports.Images, fakes.FakeImages),
+    (ports.Machines, AwsMachines),
+    (ports.Machines, fakes.FakeMachines),
+    (ports.Objects, S3Objects),
+    (ports.Objects, fakes.FakeObjects),
+    (ports.Identity, AwsIdentity),
+    (ports.Identity, fakes.FakeIdentity),
+    (ports.KeyMaker, Ed25519KeyMaker),
+    (ports.KeyMaker, fakes.FakeKeyMaker),
+    (ports.Shells, SshShells),
+    (ports.Shells, fakes.FakeShells),
+    (ports.RemoteShell, SshShell),
+    (ports.RemoteShell, fakes.FakeShell),
+    (ports.Builder, fakes.FakeBuilder),
+    (ports.Reporter, fakes.FakeReporter),
+    (ports.Locks, ObjectLocks),
+    (ports.Locks, fakes.FakeLocks),
+    (ports.Programs, fakes.FakePrograms),
+]
+
+
+def methods(port: type) -> dict[str, list[str]]:
+    found = inspect.getmembers(port, inspect.isfunction)
+    return {
+        name: [str(parameter.replace(annotation=inspect.Parameter.empty)) for parameter in signature(method)]
+        for name, method in found
+        if not name.startswith("_")
+    }
+
+
+def signature(method: object) -> list[inspect.Parameter]:
+    return list(inspect.signature(method).parameters.values())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("port", "implementation"), PAIRS, ids=lambda each: each.__name__)
+def test_an_implementation_takes_what_its_port_says(port: type, implementation: type) -> None:
+    wanted, found = methods(port), methods(implementation)
+    assert wanted
+    assert {name: found.get(name) for name in wanted} == wanted
