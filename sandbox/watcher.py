@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sandbox.api.ledger import GUEST_SHUTDOWN, Health, Ledger, State, server_error
 from sandbox.lifecycle import Lifecycle
-from sandbox.substrate import PowerState, Substrate, SubstrateError
+from sandbox.substrate import PowerState, Substrate
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +65,8 @@ class Watcher:
         while not self._stopping.wait(INTERVAL_S):
             try:
                 self.look()
-            except SubstrateError:
-                log.exception("could not observe the machines")
+            except Exception:  # whatever it was, the next look may go well, and nobody else would look
+                log.exception("could not compare machines with instances")
 
     def _look_closer(self, instance_id: str) -> None:
         """Look again with the machine held: the first look may be older than what the API did since."""
