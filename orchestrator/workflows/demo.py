@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import http.client
+import shutil
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -125,7 +126,8 @@ def _launch(world: World, ami_id: str) -> str:
     )
     world.machines.delete_key(NAME)
     folder = Path(world.project, "build", "demo")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
     _, public_key = world.keys.make(folder, NAME)
     world.machines.import_key(NAME, public_key, tags)
     return world.machines.run(
