@@ -8,7 +8,10 @@ from pathlib import Path
 
 _SYSTEM = "/run/systemd/system.conf.d"
 _SSH = ("/run/systemd/system/ssh.service.d", "/run/systemd/system/ssh@.service.d")
-_USER = "/run/systemd/system/user@.service.d"
+_SESSIONS = {
+    "/run/systemd/system/session-.scope.d": "Scope",
+    "/run/systemd/system/user@.service.d": "Service",
+}
 _USER_ENVIRONMENT = "/run/environment.d"
 # "00-" so that a drop-in of the image's own, which sorts later, wins.
 _FILE = "00-region.conf"
@@ -26,15 +29,19 @@ def write_facts(
         _SYSTEM: _system(environment, has_cgroup_v2=has_cgroup_v2),
         _SSH[0]: _sshd("-D $SSHD_OPTS", environment),
         _SSH[1]: _sshd("-i $SSHD_OPTS", environment),
-        _USER: "" if has_cgroup_v2 else "[Service]\nTimeoutStopSec=2\n",
         _USER_ENVIRONMENT: "".join(f"{name}={value}\n" for name, value in environment.items()),
     }
+    if not has_cgroup_v2:
+        # cgroup v1 does not tell a container's systemd that a unit's last process ended. What ends by
+        # itself, like a session when the network goes, it would wait for in vain at many a shutdown.
+        files |= {target: f"[{kind}]\nTimeoutStopSec=1\n" for target, kind in _SESSIONS.items()}
     mounts = {}
     for target, text in files.items():
-        source = directory / Path(target).name
-        source.mkdir(parents=True, exist_ok=True)
-        (source / _FILE).write_text(text)
-        mounts[source] = target
+        if text:
+            source = directory / Path(target).name
+            source.mkdir(parents=True, exist_ok=True)
+            (source / _FILE).write_text(text)
+            mounts[source] = target
     return mounts
 
 
@@ -44,8 +51,6 @@ def _system(environment: Mapping[str, str], *, has_cgroup_v2: bool) -> str:
         pairs = " ".join(f'"{name}={_escaped(value)}"' for name, value in environment.items())
         lines.append(f"DefaultEnvironment={pairs}")
     if not has_cgroup_v2:
-        # cgroup v1 does not tell a container's systemd that a service's last process ended: some stops wait
-        # in vain.
         lines.append("DefaultTimeoutStopSec=10")
     return "\n".join(lines) + "\n"
 
