@@ -22,7 +22,8 @@ HOMES = {
     "paramiko": ("orchestrator/ssh/",),
     "asyncssh": ("orchestrator/ssh/",),
     "sshtunnel": ("orchestrator/ssh/",),
-    "subprocess": ("orchestrator/tools/process.py",),
+    # probe.py is sent to another machine and runs there on its own.
+    "subprocess": ("orchestrator/tools/process.py", "orchestrator/probe/probe.py"),
     "rich": ("orchestrator/console.py",),
     "invoke": ("orchestrator/cli.py",),
     "moto": (),
