@@ -239,7 +239,7 @@ def _join(project: Path, environment: Environment, verb: str) -> World:
     from orchestrator.clock import SystemClock  # noqa: PLC0415
     from orchestrator.locks import ObjectLocks  # noqa: PLC0415
     from orchestrator.ssh.client import SshShells  # noqa: PLC0415
-    from orchestrator.ssh.keys import Ed25519Keys  # noqa: PLC0415
+    from orchestrator.ssh.keys import Ed25519KeyMaker  # noqa: PLC0415
     from orchestrator.tools.packer import Packer  # noqa: PLC0415
     from orchestrator.tools.process import Processes  # noqa: PLC0415
     from orchestrator.workflows.world import StoppableClock, World, new_run_id  # noqa: PLC0415
@@ -264,7 +264,7 @@ def _join(project: Path, environment: Environment, verb: str) -> World:
         identity=AwsIdentity(session),
         locks=ObjectLocks(objects, clock, lease=timedelta(seconds=environment.bake.lease_seconds)),
         shells=SshShells(clock),
-        keys=Ed25519Keys(),
+        keys=Ed25519KeyMaker(),
         builder=Packer(
             programs,
             environ=os.environ,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What workflows need of the world. Adapters in aws/, ssh/, tools/ and console.py have these shapes; only cli.py joins them.
+"""What workflows need of the world. Adapters have these shapes; only cli.py joins them.
 
-Every method raises AwsError (NotFound where the object is asked for by id) or RemoteError, never a library's own error.
+Every method raises AwsError (NotFound where the object is asked for by id) or RemoteError, never a library's
+own error.
 """
 
 from __future__ import annotations
@@ -85,10 +86,10 @@ class Images(Protocol):
     """AMIs of this account and the public ones they start from."""
 
     def source(self, owner_id: str, name: str) -> SourceImage:
-        """Return the newest available image of that owner whose name matches; raise NotFound if there is none."""
+        """Return the newest available image of that owner whose name matches; raise NotFound if none."""
 
     def by_class(self, class_names: Sequence[str]) -> tuple[Image, ...]:
-        """Return all of our images of these classes, found by name so that untagged ones are seen, newest first."""
+        """Return all images of these classes, newest first; by name, so that untagged ones are seen."""
 
     def tag(self, resource_ids: Sequence[str], tags: Mapping[str, str]) -> None:
         """Put tags on images and snapshots in one call."""
@@ -158,7 +159,7 @@ class Objects(Protocol):
         """Return the object, or None."""
 
     def put(self, key: str, body: bytes, *, if_none_match: bool = False, if_match: str = "") -> str | None:
-        """Write the object and return its etag, or None when the condition did not hold (412, or 404 under if_match)."""
+        """Write the object and return its etag, or None when the condition did not hold."""
 
     def delete(self, key: str, *, if_match: str = "") -> bool:
         """Delete the object; return False when the condition did not hold."""
@@ -203,7 +204,7 @@ class Shells(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """One run of Packer. Paths are inside `context`, a folder that holds the class's closure and nothing else."""
+    """One run of Packer. `context` is a folder that holds the class's closure and nothing else."""
 
     class_name: str
     bake_key: str
@@ -242,7 +243,7 @@ class Reporter(Protocol):
     """Shows an operator what happens, on stderr."""
 
     def step(self, task: str, text: str, *, position: tuple[int, int] | None = None) -> None:
-        """Show that `task` (a class, a fleet) has reached a step, the k-th of n where `position` is (k, n)."""
+        """Show that `task` (a class, a fleet) has reached a step, `position` being (k-th, of n)."""
 
     def done(self, task: str, text: str) -> None:
         """Show that `task` has ended well."""
@@ -268,17 +269,17 @@ class HeldLock(Protocol):
     """A lock in use."""
 
     def check(self) -> None:
-        """Raise Refused if the lock was lost: call it before each step that two runs must not take at once."""
+        """Raise Refused if the lock was lost: call it before each step that two runs must not both take."""
 
 
 class Locks(Protocol):
     """Locks in the config bucket, one object each, renewed while held."""
 
     def hold(self, name: str, run_id: str) -> AbstractContextManager[HeldLock]:
-        """Hold the lock for the block, renewing it; raise Refused, naming its owner, when somebody else holds it."""
+        """Hold the lock for the block, renewing it; raise Refused, naming its owner, when it is held."""
 
     def current(self, prefix: str) -> tuple[Lock, ...]:
-        """Return the locks whose owner is alive, as far as can be told: not expired, and no dead process of this host."""
+        """Return the locks whose owner may be alive: not expired, and no dead process of this host."""
 
 
 class Programs(Protocol):

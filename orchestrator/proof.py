@@ -41,6 +41,9 @@ LINT = (
     Check("packer fmt", ("packer", "fmt", "-check", "packer")),
     Check("ansible-lint", ("ansible-lint", "--offline", "--config-file", ".config/ansible-lint.yml")),
 )
+COMPILE = ("uv", "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate")
+LOCK = (*COMPILE, "--python-version", "3.11", "requirements.in", "--output-file", "requirements.lock")
+WRITE_READMES = "from pathlib import Path; from roles.readme import write_all; write_all(Path('roles'))"
 UNIT = _pytest("unit and contract", "tests/unit", "tests/contract")
 SANDBOX = _pytest("real machines", "-m", "sandbox", "tests/sandbox", needs_machines=True)
 SELECTIONS: dict[str, tuple[Check, ...]] = {
@@ -48,6 +51,8 @@ SELECTIONS: dict[str, tuple[Check, ...]] = {
     "fast": (*LINT[:-1], UNIT),
     "all": (*LINT, UNIT, SANDBOX),
     "bench": (Check("bench", ("pytest", "-q", "-s", "-m", "bench", "tests/bench"), needs_machines=True),),
+    "docs": (Check("role READMEs", ("python", "-c", WRITE_READMES)),),
+    "lock": (Check("requirements.lock", LOCK),),
 }
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find out, without leaving a trace, whether this host can carry machines; say what is missing, a line each."""
+"""Find out, without leaving a trace, whether this host can carry machines; say what is missing."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Image:
 
     @property
     def state_is_unpublished(self) -> bool:
-        """Tell whether no bake has vouched for it; a published image that is not available counts as published."""
+        """Tell whether no bake has vouched for it; being unavailable does not unpublish an image."""
         return self.state is not ImageState.PUBLISHED
 
 

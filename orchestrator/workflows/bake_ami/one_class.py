@@ -12,7 +12,7 @@ from orchestrator.domain.boot_test import BootReport, Check
 from orchestrator.domain.image import Image
 from orchestrator.domain.image_graph import ImageClass, ImageGraph
 from orchestrator.domain.manifest import Manifest
-from orchestrator.ports import Reporter, StepSink, Subnet
+from orchestrator.ports import HeldLock, Reporter, StepSink, Subnet
 from orchestrator.probe import probe_program
 from orchestrator.workflows.bake_ami.candidate import build_candidate, take_back
 from orchestrator.workflows.bake_ami.lock_names import bake_lock
@@ -46,10 +46,10 @@ def bake_class(
         return lambda text: reporter.step(plan.name, text, position=(place, STEPS))
 
     step(PREPARE)("taking the lock")
-    with world.locks.hold(bake_lock(world.environment.name, plan.name), world.run_id):
+    with world.locks.hold(bake_lock(world.environment.name, plan.name), world.run_id) as lock:
         image = _published_meanwhile(world, plan)
         if image is None:
-            image = _bake(world, plan, foundation_ami_id, surroundings, step)
+            image = _bake(world, plan, foundation_ami_id, surroundings, lock, step)
     seconds = world.clock.monotonic_s() - begun_s
     reporter.done(plan.name, f"published {image.ami_id}")
     return ClassResult(plan.name, Fate.PUBLISHED, image.name, image.ami_id, seconds)
@@ -68,11 +68,12 @@ def _published_meanwhile(world: World, plan: ClassPlan) -> Image | None:
     return found
 
 
-def _bake(
+def _bake(  # noqa: PLR0913 - the class and everything it is baked with
     world: World,
     plan: ClassPlan,
     foundation_ami_id: str,
     surroundings: Surroundings,
+    lock: HeldLock,
     step: Callable[[int], StepSink],
 ) -> Image:
     step(PREPARE)("making a key and a security group")
@@ -89,7 +90,7 @@ def _bake(
             image = build_candidate(
                 world, plan, foundation_ami_id=foundation_ami_id, bench=bench, on_step=step(BUILD)
             )
-        _verify_and_publish(world, plan, image, image_class, bench, step)
+        _verify_and_publish(world, plan, image, image_class, bench, lock, step)
         step(CLEAN_UP)("removing key and security group")
     return image
 
@@ -100,6 +101,7 @@ def _verify_and_publish(  # noqa: PLR0913 - the candidate and what it is judged 
     image: Image,
     image_class: ImageClass,
     bench: Workbench,
+    lock: HeldLock,
     step: Callable[[int], StepSink],
 ) -> None:
     is_published = False
@@ -111,6 +113,7 @@ def _verify_and_publish(  # noqa: PLR0913 - the candidate and what it is judged 
         )
         report = boot_test(world, image, program, bench=bench, on_step=step(TEST))
         step(PUBLISH)("writing the manifest, publishing")
+        lock.check()
         publish(world, image, _manifest(world, plan, image, report))
         is_published = True
     finally:
