@@ -75,6 +75,7 @@ def test_schedules_and_privileges_are_only_for_root(host: Host) -> None:
 
 def test_what_a_container_cannot_do_is_skipped_not_failed(host: Host) -> None:
     host.run("systemctl start auditd.service usbguard.service slipway-aide.service")
+    assert host.run("systemctl is-enabled usbguard-dbus.service").stdout.strip() == "masked"
     failed = host.check_output("systemctl list-units --state=failed --plain --no-legend").split()
     assert [
         unit for unit in ("auditd.service", "usbguard.service", "slipway-aide.service") if unit in failed

@@ -58,9 +58,9 @@ def test_a_machine_without_keys_makes_new_ones_and_keeps_those_it_has(host: Host
     assert host.file("/etc/ssh/ssh_host_ed25519_key").mode == 0o600
 
 
-def test_cloud_init_leaves_host_keys_alone(host: Host) -> None:
+def test_cloud_init_makes_no_weaker_keys(host: Host) -> None:
     assert (
-        "ssh_genkeytypes: []"
+        "ssh_genkeytypes: [ed25519]"
         in host.file("/etc/cloud/cloud.cfg.d/50-slipway-ssh.cfg").content_string.splitlines()
     )
 
