@@ -23,6 +23,7 @@ _PROGRAMS = {
     "nft": "nftables",
     "ip": "iproute2",
     "nsenter": "util-linux",
+    "setpriv": "util-linux",
     "unshare": "util-linux",
     "debootstrap": "debootstrap",
     "tar": "tar",

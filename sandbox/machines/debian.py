@@ -18,7 +18,7 @@ from sandbox.machines.podman import Podman
 
 _FILES = Path(__file__).parent / "debian_files"
 _IMAGE = "localhost/slipway-debian-12"
-_WORK_DIR = Path("/var/tmp")  # noqa: S108 - a root file system needs a disk with devices and suid, unlike /tmp
+WORK_DIR = Path("/var/tmp")  # noqa: S108 - a root file system needs a disk with devices and suid, unlike /tmp
 _WORK_PREFIX = "slipway-debian-"
 _TIMEOUT_S = 600
 # What Debian's image for AWS has and its machines are expected to have, less kernel, boot loader and
@@ -36,7 +36,12 @@ _LEFTOVERS = (
     "var/cache/debconf/*-old", "var/lib/apt/lists/*", "var/lib/dbus/machine-id", "var/lib/dpkg/*-old",
     "var/log/*.log", "var/log/apt/*",
 )  # fmt: skip
-# Its own mount namespace: /proc of the chroot disappears with the command, however that ends.
+# A build ends with the process that wants it, even by SIGKILL: its processes and mounts are in namespaces
+# that die with `unshare`, which dies with us.
+_CONTAINED = (
+    "setpriv", "--pdeathsig", "KILL",
+    "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+)  # fmt: skip
 _CHROOT = 'mount -t proc proc "$1/proc" && root=$1 && shift && exec chroot "$root" "$@"'
 
 
@@ -47,12 +52,12 @@ def ensure(podman: Podman, cache_dir: Path, *, on_progress: Callable[[str], None
     name = f"{_IMAGE}:{key}"
     if podman.has_image(name):
         return name
-    with _alone(cache_dir):
+    with alone(cache_dir):
         if podman.has_image(name):
             return name
         archive = cache_dir / f"debian-12-{key}.tar"
         if not archive.exists():
-            _build(source, archive, on_progress)
+            build(source, archive, on_progress)
         on_progress("importing the Debian image")
         podman.import_archive(archive, name)
     return name
@@ -67,10 +72,11 @@ def recipe_key(source: Mirror) -> str:
     return digest.hexdigest()[:12]
 
 
-def _build(source: Mirror, archive: Path, on_progress: Callable[[str], None]) -> None:
-    for stale in _WORK_DIR.glob(f"{_WORK_PREFIX}*"):  # of a build that was killed: we hold the lock
+def build(source: Mirror, archive: Path, on_progress: Callable[[str], None]) -> None:
+    """Build the image's archive; only one process of this host may, see `alone`."""
+    for stale in WORK_DIR.glob(f"{_WORK_PREFIX}*"):  # of a build that was killed: we hold the lock
         shutil.rmtree(stale)
-    with tempfile.TemporaryDirectory(prefix=_WORK_PREFIX, dir=_WORK_DIR) as work:
+    with tempfile.TemporaryDirectory(prefix=_WORK_PREFIX, dir=WORK_DIR) as work:
         root = Path(work) / "root"
         on_progress("making a Debian root with debootstrap (1/3)")
         _debootstrap(root, source)
@@ -84,7 +90,7 @@ def _build(source: Mirror, archive: Path, on_progress: Callable[[str], None]) ->
 def _debootstrap(root: Path, source: Mirror) -> None:
     where = [source.archive] if source.archive else []
     process.run(
-        ["debootstrap", "--variant=minbase", mirror.SUITE, str(root), *where],
+        [*_CONTAINED, "debootstrap", "--variant=minbase", mirror.SUITE, str(root), *where],
         action="make a Debian root",
         timeout_s=_TIMEOUT_S,
     )
@@ -108,7 +114,7 @@ def _install(root: Path, source: Mirror) -> None:
 
 def _in_root(root: Path, *command: str) -> None:
     process.run(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-c", _CHROOT, "sh", str(root), *command],
+        [*_CONTAINED, "sh", "-c", _CHROOT, "sh", str(root), *command],
         action=f"{' '.join(command[:2])} in the Debian root",
         timeout_s=_TIMEOUT_S,
         environ={
@@ -144,7 +150,7 @@ def _pack(root: Path, archive: Path) -> None:
 
 
 @contextmanager
-def _alone(cache_dir: Path) -> Iterator[None]:
+def alone(cache_dir: Path) -> Iterator[None]:
     """Hold the cache: several checkouts may want the same image at the same moment."""
     cache_dir.mkdir(parents=True, exist_ok=True)
     with (cache_dir / "debian.lock").open("w") as lock:

@@ -141,7 +141,7 @@ assert rules() + sh("ip link") == before
         pytest.param(
             [],
             "/nonexistent",
-            "no podman, conmon, nsenter, unshare, tar: install conmon podman tar util-linux",
+            "no podman, conmon, nsenter, setpriv, unshare, tar: install conmon podman tar util-linux",
             id="no-programs",
         ),
     ],
