@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-HEAVY = (
+# PyYAML is not among them: invoke itself imports it.
+HEAVY = ("boto3", "botocore", "ansible", "rich", "moto", "pydantic", "paramiko", "asyncssh", "sandbox")
     "boto3",
     "botocore",
     "ansible",
