@@ -18,11 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
+from typing import IO
 
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.errors import Refused, WaitTimeout
 from orchestrator.ports import CommandResult
-from orchestrator.tools.pipes import OnLine, Pipes
+from orchestrator.tools.streams import OnLine, Output, holding
 
 # In the environment of every program, and of what it starts: whose it is, by run and by child.
 RUN_VARIABLE = "SLIPWAY_RUN"
@@ -31,7 +32,7 @@ CHILD_VARIABLE = "SLIPWAY_CHILD"
 _BASE = "/tmp" if Path("/tmp").is_dir() else gettempdir()  # noqa: S108 - what is made in it is private
 # Packer terminates its machine before it ends, which takes most of a minute on AWS.
 GRACE_S = 120.0
-_TURN_S = 0.2
+_TURN_S = 0.1
 _LOOK_S = 0.1
 _COMM_LENGTH = 15  # of a name in /proc/<pid>/comm
 
@@ -83,23 +84,23 @@ class Processes:
             KeyboardInterrupt: terminate_all ended it.
         """
         deadline = self._clock.monotonic_s() + timeout_s
-        child = self._start(argv, cwd=cwd, environ=environ)
-        pipes = Pipes(child.process, stdin=stdin, on_line=on_line)
-        try:
-            while not self._is_over(child, pipes):
-                if self._clock.monotonic_s() > deadline:
-                    cause = f"not done within {timeout_s:g} s"
-                    raise WaitTimeout(
-                        f"run {argv[0]}", cause, state="it was ended, and cleaned up if it could"
-                    )
-        finally:
-            self._end([child])
-            pipes.finish()
-            with self._lock:
-                del self._children[child.process.pid]
-        if self._is_stopping:
-            raise KeyboardInterrupt
-        return CommandResult(child.process.returncode, pipes.text("stdout"), pipes.text("stderr"))
+        with Output(on_line) as stdout, Output() as stderr, holding(stdin) as stdin_file:
+            child = self._start(argv, cwd=cwd, environ=environ, files=(stdin_file, stdout.file, stderr.file))
+            try:
+                while not _has_ended_within(child, _TURN_S):
+                    stdout.read()
+                    if self._clock.monotonic_s() > deadline:
+                        cause = f"not done within {timeout_s:g} s"
+                        raise WaitTimeout(
+                            f"run {argv[0]}", cause, state="it was ended, and cleaned up if it could"
+                        )
+            finally:
+                self._end([child])
+                with self._lock:
+                    del self._children[child.process.pid]
+            if self._is_stopping:
+                raise KeyboardInterrupt
+            return CommandResult(child.process.returncode, stdout.finish(), stderr.finish())
 
     def terminate_all(self) -> None:
         """End everything that runs, and start nothing more: other threads get KeyboardInterrupt."""
@@ -127,7 +128,9 @@ class Processes:
         ) as folder:
             yield Path(folder)
 
-    def _start(self, argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> _Child:
+    def _start(
+        self, argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], files: tuple[IO[bytes], ...]
+    ) -> _Child:
         path = environ.get("PATH", os.defpath)
         if shutil.which(argv[0], path=path) is None:
             raise Refused(f"run {argv[0]}", "it is not installed", next_command="./inv, which installs it")
@@ -143,25 +146,15 @@ class Processes:
                 [*leash, *argv],
                 cwd=cwd,
                 env={**environ, **mine},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stdin=files[0],
+                stdout=files[1],
+                stderr=files[2],
                 start_new_session=True,  # a group of its own, and no terminal to ask questions on
             )
             program = Path(argv[0]).name[:_COMM_LENGTH]
             child = _Child(process, f"{CHILD_VARIABLE}={mine[CHILD_VARIABLE]}", program)
             self._children[process.pid] = child
         return child
-
-    def _is_over(self, child: _Child, pipes: Pipes) -> bool:
-        if pipes.is_open:
-            pipes.turn(_TURN_S)
-            return child.process.poll() is not None
-        try:
-            child.process.wait(_TURN_S)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
 
     def _end(self, children: Iterable[_Child]) -> None:
         """Ask the programs that still run to end, wait for them together, then see to it."""
@@ -184,6 +177,14 @@ class Processes:
                 return False
             self._clock.sleep(_LOOK_S)
         return True
+
+
+def _has_ended_within(child: _Child, seconds: float) -> bool:
+    try:
+        child.process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _kill(child: _Child) -> None:

@@ -15,7 +15,7 @@ FILES: Mapping[str, str] = {
     "ansible.cfg": "[defaults]\nroles_path = roles\n",
     "packer/image.pkr.hcl": "# template\n",
     "packer/plugins.pkr.hcl": "# plugins\n",
-    "requirements.lock": "ansible==12.3.0 \\\n    --hash=sha256:00\nansible-core==2.19.14 \\\nmitogen==0.3.54 \\\n",
+    "requirements.lock": "ansible==12.3.0 \\\n    --hash=x\nansible-core==2.19.14 \\\nmitogen==0.3.54 \\\n",
     "playbooks/images/base.yml": "- hosts: all\n  roles: [common]\n",
     "playbooks/images/api.yml": "- hosts: all\n  roles:\n    - role: web\n",
     "roles/common/tasks/main.yml": "- ansible.builtin.import_tasks: more.yml\n",
