@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.config.images import load_graph
-from orchestrator.domain.image import RUN_TAG, Image
+from orchestrator.domain.image import CLASS_TAG, RUN_TAG, Image
 from orchestrator.ports import Lock, Machine, Reporter, Tagged
 from orchestrator.workflows.bake_ami.candidate import take_back
 from orchestrator.workflows.bake_ami.lock_names import bake_lock
@@ -68,17 +68,19 @@ def _ids(resources: Sequence[Tagged]) -> tuple[str, ...]:
 def observe_and_plan(world: World) -> Leftovers:
     """Find the leftovers. Reads only.
 
-    Locks are read last: a run that began after the resources were listed can't be among them.
+    Locks are read first and last: what was listed of a run that published and ended meanwhile is no leftover,
+    and neither is what belongs to one that has begun meanwhile.
     """
-    names = tuple(load_graph(world.project).classes)
-    images = world.images.by_class(names)
-    machines = world.machines.tagged(RUN_TAG)
+    prefix = bake_lock(world.environment.name, "")
+    locks = world.locks.current(prefix)
     snapshots = world.images.snapshots_tagged(RUN_TAG)
+    images = world.images.by_class(_class_names(world, snapshots))
+    machines = world.machines.tagged(RUN_TAG)
     groups = world.machines.security_groups_tagged(RUN_TAG)
     keys = world.machines.keys_tagged(RUN_TAG)
     volumes = world.machines.volumes_tagged(RUN_TAG)
     folders = _run_folders(world.runs_folder)
-    locks = world.locks.current(bake_lock(world.environment.name, ""))
+    locks += world.locks.current(prefix)
     live_runs = frozenset(lock.owner.run_id for lock in locks)
     held = frozenset(snapshot_id for image in images for snapshot_id in image.snapshot_ids)
     return Leftovers(
@@ -91,6 +93,12 @@ def observe_and_plan(world: World) -> Leftovers:
         volumes=_dead(volumes, live_runs),
         folders=tuple(each for each in folders if each.name not in live_runs),
     )
+
+
+def _class_names(world: World, snapshots: Sequence[Tagged]) -> tuple[str, ...]:
+    """Return the classes of the project, and those it has no longer but images of."""
+    names = {*load_graph(world.project).classes, *(each.tags.get(CLASS_TAG, "") for each in snapshots)}
+    return tuple(sorted(names - {""}))
 
 
 def _dead(resources: Sequence[Tagged], live_runs: frozenset[str]) -> tuple[Tagged, ...]:

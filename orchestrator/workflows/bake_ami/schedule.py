@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 
 from orchestrator.errors import SlipwayError
 from orchestrator.ports import Reporter
@@ -21,7 +22,7 @@ def run_levels(world: World, plan: BakePlan, bake: BakeClass, reporter: Reporter
     """Run all levels, then raise the first failure, if any."""
     results: dict[str, ClassResult] = {}
     failures: list[SlipwayError] = []
-    with ThreadPoolExecutor(max_workers=world.environment.bake.max_parallel) as pool:
+    with _pool(world) as pool:
         for level in plan.levels:
             begun: dict[Future[Outcome], str] = {}
             for each in level:
@@ -30,7 +31,7 @@ def run_levels(world: World, plan: BakePlan, bake: BakeClass, reporter: Reporter
                     results[each.name] = ready
                 else:
                     begun[pool.submit(_attempt, bake, each, _foundation(each, results))] = each.name
-            for name, outcome in _collect(world, begun).items():
+            for name, outcome in _collect(begun).items():
                 if isinstance(outcome, SlipwayError):
                     reporter.failed(name, type(outcome).__name__)
                     failures.append(outcome)
@@ -38,6 +39,8 @@ def run_levels(world: World, plan: BakePlan, bake: BakeClass, reporter: Reporter
                 else:
                     results[name] = outcome
     result = BakeResult(world.run_id, {each.name: results[each.name] for each in plan.classes})
+    for other in failures[1:]:
+        reporter.note(str(other))
     if failures:
         raise _told_with_rest(failures[0], result)
     return result
@@ -66,17 +69,24 @@ def _attempt(bake: BakeClass, plan: ClassPlan, foundation_ami_id: str) -> Outcom
         return error
 
 
-def _collect(world: World, begun: dict[Future[Outcome], str]) -> dict[str, Outcome]:
-    """Wait for all; when the operator stops the command, let each bake clean up before going on unwinding."""
+@contextmanager
+def _pool(world: World) -> Iterator[ThreadPoolExecutor]:
+    """Give threads; when the operator stops the command, let each bake clean up before going on unwinding."""
+    with ThreadPoolExecutor(max_workers=world.environment.bake.max_parallel) as pool:
+        try:
+            yield pool
+        except KeyboardInterrupt:
+            world.clock.stop()
+            world.programs.terminate_all()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _collect(begun: dict[Future[Outcome], str]) -> dict[str, Outcome]:
+    """Wait for all, waking up so that a signal is heard at once."""
     waiting = set(begun)
-    try:
-        while waiting:
-            _, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
-    except KeyboardInterrupt:
-        world.clock.stop()
-        world.programs.terminate_all()
-        wait(begun)
-        raise
+    while waiting:
+        _, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
     return {name: future.result() for future, name in begun.items()}
 
 

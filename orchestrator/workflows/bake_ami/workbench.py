@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -50,8 +50,8 @@ def workbench(world: World, class_name: str, *, subnet: Subnet, operator_cidr: s
     tags = run_tags(world, class_name)
     folder = world.runs_folder / world.run_id / class_name
     with ExitStack() as undo:
-        folder.mkdir(parents=True, mode=0o700)
-        undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        _make(folder)
+        undo.callback(_remove, folder)
         private_key, public_key = world.keys.make(folder, "operator")
         user_data, known_hosts = _host_key(world, folder)
         undo.callback(world.machines.delete_key, name)
@@ -71,6 +71,20 @@ def workbench(world: World, class_name: str, *, subnet: Subnet, operator_cidr: s
             known_hosts=known_hosts,
             tags=tags,
         )
+
+
+def _make(folder: Path) -> None:
+    while not folder.is_dir():
+        # Another class of the run, ending now, may remove the run's folder just before ours is made in it.
+        with suppress(FileNotFoundError):
+            folder.mkdir(parents=True, mode=0o700)
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder, and the run's with it unless another class still works there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()
 
 
 def run_tags(world: World, class_name: str) -> dict[str, str]:
