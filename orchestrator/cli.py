@@ -245,6 +245,7 @@ def _join(project: Path, environment: Environment, verb: str) -> World:
     from orchestrator.workflows.world import StoppableClock, World, new_run_id  # noqa: PLC0415
 
     clock = SystemClock()
+    stoppable_clock = StoppableClock(clock)
     session = AwsSession(
         Endpoint(
             environment.region,
@@ -263,7 +264,7 @@ def _join(project: Path, environment: Environment, verb: str) -> World:
         objects=objects,
         identity=AwsIdentity(session),
         locks=ObjectLocks(objects, clock, lease=timedelta(seconds=environment.bake.lease_seconds)),
-        shells=SshShells(clock),
+        shells=SshShells(stoppable_clock),
         keys=Ed25519KeyMaker(),
         builder=Packer(
             programs,
@@ -274,7 +275,7 @@ def _join(project: Path, environment: Environment, verb: str) -> World:
             timeout_s=60.0 * environment.bake.timeout_minutes,
         ),
         programs=programs,
-        clock=StoppableClock(clock),
+        clock=stoppable_clock,
         operator_cidr=OperatorAddress(environment.operator_address_url, clock).cidr,
         run_id=run_id,
     )
