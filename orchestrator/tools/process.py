@@ -30,6 +30,7 @@ RUN_VARIABLE = "SLIPWAY_RUN"
 CHILD_VARIABLE = "SLIPWAY_CHILD"
 # Not the temporary folder of a session, whose path may be long.
 _BASE = "/tmp" if Path("/tmp").is_dir() else gettempdir()  # noqa: S108 - what is made in it is private
+_PREFIX = "slipway-"
 # Packer terminates its machine before it ends, which takes most of a minute on AWS.
 GRACE_S = 120.0
 _TURN_S = 0.1
@@ -90,10 +91,7 @@ class Processes:
                 while not _has_ended_within(child, _TURN_S):
                     stdout.read()
                     if self._clock.monotonic_s() > deadline:
-                        cause = f"not done within {timeout_s:g} s"
-                        raise WaitTimeout(
-                            f"run {argv[0]}", cause, state="it was ended, and cleaned up if it could"
-                        )
+                        raise _too_long(argv[0], timeout_s)
             finally:
                 self._end([child])
                 with self._lock:
@@ -111,21 +109,21 @@ class Processes:
 
     def end_run(self, run_id: str) -> int:
         """End what a dead run left behind on this host; return how many processes that were."""
-        for folder in Path(_BASE).glob(f"{_prefix(run_id)}*"):
-            shutil.rmtree(folder, ignore_errors=True)
         mark = f"{RUN_VARIABLE}={run_id}"
         found = _marked(mark)
         _signal_each(found, signal.SIGTERM)
         if found and not self._wait(lambda: not _marked(mark)):
             _signal_each(_marked(mark), signal.SIGKILL)
+        for folder in Path(_BASE).iterdir():
+            if folder.name.rpartition("-")[0] == _PREFIX + run_id:
+                shutil.rmtree(folder, ignore_errors=True)
         return len(found)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """Give a private folder with a short path without blanks: ssh's sockets and options ask for both."""
-        with TemporaryDirectory(
-            prefix=_prefix(self._run_id), dir=_BASE, ignore_cleanup_errors=True
-        ) as folder:
+        name = f"{_PREFIX}{self._run_id}-"
+        with TemporaryDirectory(prefix=name, dir=_BASE, ignore_cleanup_errors=True) as folder:
             yield Path(folder)
 
     def _start(
@@ -195,8 +193,9 @@ def _kill(child: _Child) -> None:
     _signal_each(_marked(child.mark), signal.SIGKILL)
 
 
-def _prefix(run_id: str) -> str:
-    return f"slipway-{run_id}-"
+def _too_long(program: str, timeout_s: float) -> WaitTimeout:
+    cause = f"not done within {timeout_s:g} s"
+    return WaitTimeout(f"run {program}", cause, state="it was ended, and cleaned up if it could")
 
 
 def _name(pid: int) -> str:

@@ -152,7 +152,9 @@ def test_an_unknown_environment_names_those_there_are() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["../networks/sandbox", "/etc/passwd", "", ".", "Sandbox", "a b", "sandbox\n"])
+@pytest.mark.parametrize(
+    "name", ["../networks/sandbox", "/etc/passwd", "", ".", "Sandbox", "a b", "sandbox\n"]
+)
 def test_a_name_that_is_a_path_reads_no_file(name: str) -> None:
     with pytest.raises(ConfigError, match="is not a name; there are dev"):
         load_environment(PROJECT, name)

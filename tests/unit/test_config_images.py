@@ -40,7 +40,10 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 def test_the_project_s_classes_are_those_of_its_design() -> None:
     graph = load_graph(PROJECT)
-    assert [[each.name for each in level] for level in graph.levels()] == [["base"], ["api", "bastion", "worker"]]
+    assert [[each.name for each in level] for level in graph.levels()] == [
+        ["base"],
+        ["api", "bastion", "worker"],
+    ]
     assert graph.source_of("worker").owner == "136693071363"
     assert all(len(each.checks) >= 2 for each in graph.classes.values())
 
@@ -87,10 +90,14 @@ def test_a_closure_holds_what_decides_beside_the_roles(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "is_other"),
     [
-        pytest.param("ansible==12.3.0 \\\nansible-core==2.19.14 \\\nmitogen==9 \\\n", False, id="the accelerator"),
+        pytest.param(
+            "ansible==12.3.0 \\\nansible-core==2.19.14 \\\nmitogen==9 \\\n", False, id="the accelerator"
+        ),
         pytest.param("ansible==12.3.0 \\\nansible-core==2.19.15 \\\n", True, id="ansible-core"),
         pytest.param("ansible==12.4.0 \\\nansible-core==2.19.14 \\\n", True, id="ansible"),
-        pytest.param("ansible-core==2.19.14 \\\nansible-lint==1 \\\nansible==12.3.0 \\\n", False, id="the order"),
+        pytest.param(
+            "ansible-core==2.19.14 \\\nansible-lint==1 \\\nansible==12.3.0 \\\n", False, id="the order"
+        ),
     ],
 )
 def test_of_the_lock_only_ansible_decides(tmp_path: Path, changed: str, is_other: bool) -> None:
@@ -102,7 +109,10 @@ def test_of_the_lock_only_ansible_decides(tmp_path: Path, changed: str, is_other
 
 def test_a_class_s_own_entry_decides_and_others_don_t(tmp_path: Path) -> None:
     classes = {
-        "base": {"source": {"owner": "136693071363", "name": "debian-12-*"}, "playbook": "playbooks/images/base.yml"},
+        "base": {
+            "source": {"owner": "136693071363", "name": "debian-12-*"},
+            "playbook": "playbooks/images/base.yml",
+        },
         "api": {
             "parent": "base",
             "playbook": "playbooks/images/api.yml",
@@ -113,6 +123,8 @@ def test_a_class_s_own_entry_decides_and_others_don_t(tmp_path: Path) -> None:
     classes["api"]["checks"] = [{"name": "a", "command": "false"}]
     after = write_project(tmp_path / "after", {"packer/images.yaml": yaml.safe_dump({"classes": classes})})
     graphs = [(project, load_graph(project)) for project in (before, after)]
-    base, api = ([closure(project, graph.classes[name]) for project, graph in graphs] for name in ("base", "api"))
+    base, api = (
+        [closure(project, graph.classes[name]) for project, graph in graphs] for name in ("base", "api")
+    )
     assert base[0] == base[1]
     assert api[0] != api[1]

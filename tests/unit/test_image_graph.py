@@ -61,7 +61,9 @@ def graphs(draw: st.DrawFn) -> ImageGraph:
 
 
 @given(graph=graphs(), data=st.data())
-def test_every_class_comes_once_and_right_after_its_parent_s_level(graph: ImageGraph, data: st.DataObject) -> None:
+def test_every_class_comes_once_and_right_after_its_parent_s_level(
+    graph: ImageGraph, data: st.DataObject
+) -> None:
     assert not list(graph_problems(graph.classes))
     asked = data.draw(st.lists(st.sampled_from(sorted(graph.classes)), min_size=1))
     levels = names(graph, *asked)

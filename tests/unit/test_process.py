@@ -228,6 +228,7 @@ def test_what_a_dead_run_left_is_found_by_its_name(tmp_path: Path) -> None:
         subprocess.Popen(["sleep", "60"], env=ours, start_new_session=True) as left,
         subprocess.Popen(["sleep", "60"], env=others) as stranger,
         Processes(run_id).scratch() as folder,
+        Processes(f"{run_id}-other").scratch() as other_folder,
     ):
         (folder / "file").touch()
         reaper = threading.Thread(target=left.wait)
@@ -237,6 +238,7 @@ def test_what_a_dead_run_left_is_found_by_its_name(tmp_path: Path) -> None:
         assert left.returncode == -signal.SIGTERM
         assert stranger.poll() is None
         assert not folder.exists()
+        assert other_folder.exists()
         assert Processes("gc").end_run(run_id) == 0
         stranger.kill()
 
