@@ -167,7 +167,7 @@ source "amazon-ebs" "image" {
   run_tags        = var.run_tags
   run_volume_tags = var.run_tags
 
-  # At launch, because `encrypt_boot` would copy the finished image once more.
+  # At launch, because `encrypt_boot` would copy the finished image once more. Debian's root disk has this name.
   dynamic "launch_block_device_mappings" {
     for_each = var.encrypted_root ? ["/dev/xvda"] : []
     content {
