@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SSH_FAILED = 255  # what ssh(1) ends with when it is not the command that failed
 TIMED_OUT = 124  # as timeout(1)
-_PAUSE_S = 1.0
 _ATTEMPT_S = 10.0
 _SHOWN_LINES = 10
 _CHUNK = 32768
@@ -34,9 +33,10 @@ _log = logging.getLogger(__name__)
 class SshShells:
     """Opens shells."""
 
-    def __init__(self, clock: Clock, *, port: int = 22) -> None:
+    def __init__(self, clock: Clock, *, port: int = 22, pause_s: float = 1.0) -> None:
         self._clock = clock
         self._port = port
+        self._pause_s = pause_s
 
     @contextmanager
     def connect(
@@ -69,17 +69,16 @@ class SshShells:
 
         deadline = self._clock.monotonic_s() + timeout_s
         while True:
-            left_s = deadline - self._clock.monotonic_s()
             try:
-                return open_once(max(1.0, min(_ATTEMPT_S, left_s)))
+                return open_once(min(_ATTEMPT_S, deadline - self._clock.monotonic_s()))
             except Unacceptable as exc:
                 raise RemoteError(what, status=SSH_FAILED, output=(str(exc),)) from exc
             except (OSError, EOFError, SSHException) as exc:
-                if left_s <= _PAUSE_S:
+                if deadline - self._clock.monotonic_s() <= self._pause_s:
                     reason = f"not let in within {timeout_s:g} s; last: {_reason(exc)}"
                     raise RemoteError(what, status=SSH_FAILED, output=(reason,)) from exc
                 _log.debug("%s: %s", what, _reason(exc))
-            self._clock.sleep(_PAUSE_S)
+            self._clock.sleep(self._pause_s)
 
 
 def _reason(exc: Exception) -> str:
