@@ -14,29 +14,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _GIB = 1 << 30
-_COLUMNS = ("measured", "median", "lowest to highest", "target")
+_COLUMNS = ("measured", "result", "detail", "target")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table. `value` and `spread` carry their units."""
+    """One line of a table. `result` and `detail` carry their units."""
 
     what: str
-    value: str
-    spread: str = ""
+    result: str
+    detail: str = ""
     target: str = ""
 
     @property
     def cells(self) -> tuple[str, ...]:
         """Return the row in the order of the columns."""
-        return self.what, self.value, self.spread, self.target
+        return self.what, self.result, self.detail, self.target
 
 
 def sample(what: str, values: Sequence[float], *, unit: str, target: str = "", digits: int = 2) -> Row:
     """Return the row of repeated measurements: their median, and how far they lie apart."""
-    spread = f"{min(values):.{digits}f} to {max(values):.{digits}f}, {len(values)} runs"
-    return Row(what, f"{statistics.median(values):.{digits}f} {unit}".rstrip(), spread, target)
+    detail = f"median of {len(values)}, {min(values):.{digits}f} to {max(values):.{digits}f}"
+    return Row(what, f"{statistics.median(values):.{digits}f} {unit}".rstrip(), detail, target)
 
 
 class Report:

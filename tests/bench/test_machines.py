@@ -42,7 +42,7 @@ def test_machines(report: Report, region: RealRegion, launched: list[str]) -> No
     memory_used.append(settled_memory_mib(region, launched))
     at_once = launch_to_login(region, group_id, MACHINES, launched)
     memory_used.append(settled_memory_mib(region, launched))
-    commits = [commit(region, launched[0], f"bench-{number}") for number in range(IMAGES)]
+    commits = [commit(region, each, f"bench-{each}") for each in launched[:IMAGES]]
     status = control.status(state_dir=region.state)
     in_groups = [each["memory_bytes"] / _MIB for each in status["machines"]]
     per_machine = (memory_used[2] - memory_used[0]) / len(launched)

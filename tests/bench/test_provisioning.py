@@ -18,7 +18,7 @@ from orchestrator.workflows.bake_ami.candidate import build_candidate, take_back
 from orchestrator.workflows.bake_ami.plan import ClassPlan
 from orchestrator.workflows.bake_ami.workbench import workbench
 from orchestrator.workflows.world import World
-from tests.bench.report import Report, Row
+from tests.bench.report import Report, sample
 from tests.sandbox.region.conftest import RealRegion
 
 pytestmark = pytest.mark.bench
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.bench
 PROJECT = Path(__file__).resolve().parents[2]
 STOCK = Path(__file__).with_name("stock")
 CLASS = "base"
+ROUNDS = 2
 BEGIN, END = "Provisioning with Ansible", "Stopping the source instance"
 
 
@@ -52,40 +53,39 @@ def fixture_world(region: RealRegion, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def test_provisioning(report: Report, world: World, tmp_path: Path) -> None:
     plan = observe_and_plan(world, BakeRequest((CLASS,))).classes[0]
-    ours = provision(world, plan, tmp_path / "ours", is_stock=False)
-    stock = provision(world, plan, tmp_path / "stock", is_stock=True)
-    assert ours.tasks == stock.tasks, "not the same roles"
-    what = f"class `{CLASS}`, {ours.tasks} tasks"
+    stage(PROJECT, plan.inputs.files, tmp_path / "ours")
+    shutil.copytree(tmp_path / "ours", tmp_path / "stock")
+    shutil.copy(STOCK / "image.pkr.hcl", tmp_path / "stock" / "packer")
+    shutil.copy(STOCK / "ansible.cfg", tmp_path / "stock")
+    world = replace(world, project=tmp_path)  # its folders of runs
+    rounds = [
+        (provision(world, plan, tmp_path / "ours"), provision(world, plan, tmp_path / "stock"))
+        for _ in range(ROUNDS)
+    ]
+    assert len({run.tasks for pair in rounds for run in pair}) == 1, f"not the same roles: {rounds}"
+    ours, stock = zip(*rounds, strict=True)
+    what = f"class `{CLASS}`, {ours[0].tasks} tasks"
     report.add(
         "provisioning",
         (
-            Row(
-                f"{what}: ours", f"{ours.seconds:.1f} s", f"{ours.installing_s:.1f} s of it install packages"
-            ),
-            Row(
-                f"{what}: stock",
-                f"{stock.seconds:.1f} s",
-                f"{stock.installing_s:.1f} s of it install packages",
-            ),
-            Row("ratio, stock to ours", f"{stock.seconds / ours.seconds:.1f}"),
-            Row("ratio without the installation of packages", f"{stock.rest_s / ours.rest_s:.1f}"),
+            sample(f"{what}: ours", [run.seconds for run in ours], unit="s", digits=1),
+            sample(f"{what}: stock", [run.seconds for run in stock], unit="s", digits=1),
+            sample("ratio, stock to ours", [b.seconds / a.seconds for a, b in rounds], unit=""),
+            sample("ours, installing packages", [run.installing_s for run in ours], unit="s", digits=1),
+            sample("stock, installing packages", [run.installing_s for run in stock], unit="s", digits=1),
+            sample("ratio without installing packages", [b.rest_s / a.rest_s for a, b in rounds], unit=""),
         ),
     )
 
 
-def provision(world: World, plan: ClassPlan, project: Path, *, is_stock: bool) -> Provisioning:
+def provision(world: World, plan: ClassPlan, context: Path) -> Provisioning:
     """Bake a candidate as `bake-ami` does, take it back, and return how long the playbook took."""
     steps: list[tuple[float, str]] = []
-    world = replace(world, project=project)  # where the run's folder is
     source = plan.inputs.source
     assert source is not None
     subnet = world.machines.public_subnet(world.environment.network)
     with workbench(world, plan.name, subnet=subnet, operator_cidr=world.operator_cidr()) as bench:
-        context = bench.folder / "context"
-        stage(PROJECT, plan.inputs.files, context)
-        if is_stock:
-            shutil.copy(STOCK / "image.pkr.hcl", context / "packer")
-            shutil.copy(STOCK / "ansible.cfg", context)
+        shutil.copytree(context, bench.folder / "context")
         image = build_candidate(
             world,
             plan,
