@@ -246,13 +246,8 @@ def _join(project: Path, environment: Environment, verb: str) -> World:
 
     clock = SystemClock()
     stoppable_clock = StoppableClock(clock)
-    session = AwsSession(
-        Endpoint(
-            environment.region,
-            environment.endpoint_url or "",
-            CredentialSource(environment.credentials.value),
-        )
-    )
+    credentials = CredentialSource(environment.credentials.value)
+    session = AwsSession(Endpoint(environment.region, environment.endpoint_url or "", credentials))
     objects = S3Objects(session, environment.config_bucket, clock)
     run_id = new_run_id(verb, clock)
     programs = Processes(run_id)

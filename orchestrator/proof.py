@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,11 @@ from orchestrator.tools import process
 
 PYTHON_FILES = ("orchestrator", "sandbox", "tests", "roles", "tasks.py")
 SHELL_FILES = ("inv", ".ci/run")
-LAST_LINES = 40
+ANSIBLE_FILES = ("roles", "playbooks", ".config/molecule")
+COMPILE = ("uv", "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate")
+LOCK = (*COMPILE, "--python-version", "3.11", "requirements.in", "--output-file", "requirements.lock")
+WRITE_READMES = "from pathlib import Path; from roles.readme import write_all; write_all(Path('roles'))"
+LINT_TIMEOUT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,65 +28,86 @@ class Check:
 
     name: str
     argv: tuple[str, ...]
-    needs_machines: bool = False
 
 
-def _pytest(name: str, *arguments: str, needs_machines: bool = False) -> Check:
-    return Check(name, ("pytest", "-q", *arguments), needs_machines)
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Quiet checks run beside the others and are shown when they fail; the others have the terminal."""
+
+    quiet: tuple[Check, ...] = ()
+    shown: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a check ended."""
+
+    check: Check
+    status: int
+    seconds: float
+    output: str = ""
 
 
 LINT = (
     Check("ruff check", ("ruff", "check", *PYTHON_FILES)),
     Check("ruff format", ("ruff", "format", "--check", *PYTHON_FILES)),
-    Check("mypy", ("mypy",)),
     Check("yamllint", ("yamllint", "--strict", ".")),
     Check("shellcheck", ("shellcheck", *SHELL_FILES)),
     Check("shfmt", ("shfmt", "-i", "4", "-d", *SHELL_FILES)),
-    Check("packer fmt", ("packer", "fmt", "-check", "packer")),
-    Check("ansible-lint", ("ansible-lint", "--offline", "--config-file", ".config/ansible-lint.yml")),
+    Check("packer fmt image", ("packer", "fmt", "-check", "packer/image.pkr.hcl")),
+    Check("packer fmt plugins", ("packer", "fmt", "-check", "packer/plugins.pkr.hcl")),
+    Check("mypy", ("mypy",)),
 )
-COMPILE = ("uv", "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate")
-LOCK = (*COMPILE, "--python-version", "3.11", "requirements.in", "--output-file", "requirements.lock")
-WRITE_READMES = "from pathlib import Path; from roles.readme import write_all; write_all(Path('roles'))"
-UNIT = _pytest("unit and contract", "tests/unit", "tests/contract")
-SANDBOX = _pytest("real machines", "-m", "sandbox", "tests/sandbox", needs_machines=True)
-SELECTIONS: dict[str, tuple[Check, ...]] = {
-    "lint": LINT,
-    "fast": (*LINT[:-1], UNIT),
-    "all": (*LINT, UNIT, SANDBOX),
-    "bench": (Check("bench", ("pytest", "-q", "-s", "-m", "bench", "tests/bench"), needs_machines=True),),
-    "docs": (Check("role READMEs", ("python", "-c", WRITE_READMES)),),
-    "lock": (Check("requirements.lock", LOCK),),
+ANSIBLE_LINT = Check(
+    "ansible-lint", ("ansible-lint", "--offline", "-q", "-c", ".config/ansible-lint.yml", *ANSIBLE_FILES)
+)
+FAST = Check("units and contracts", ("pytest", "-q", "-n", "2", "tests/unit", "tests/contract"))
+MACHINES = Check("machines and roles", ("pytest", "-q", "-m", "sandbox", "--durations=15", "tests/sandbox"))
+SELECTIONS = {
+    "lint": Selection(quiet=(*LINT, ANSIBLE_LINT)),
+    "fast": Selection(quiet=LINT, shown=(FAST,)),
+    "all": Selection(quiet=(*LINT, ANSIBLE_LINT), shown=(FAST, MACHINES)),
+    "bench": Selection(shown=(Check("bench", ("pytest", "-q", "-s", "-m", "bench", "tests/bench")),)),
+    "docs": Selection(quiet=(Check("READMEs of roles", ("python", "-c", WRITE_READMES)),)),
+    "lock": Selection(quiet=(Check("requirements.lock", LOCK),)),
 }
 
 
 def run(project: Path, selection: str, environ: Mapping[str, str]) -> None:
-    """Run the checks of a selection, one after the other, and print how each ended.
+    """Run the checks of a selection and print how each ended.
 
     Raises:
         RemoteError: at least one failed; all were run.
     """
-    outcomes = [(check, *_run(project, check, environ)) for check in SELECTIONS[selection]]
+    chosen = SELECTIONS[selection]
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        quiet = beside.submit(lambda: [_run_quietly(project, check, environ) for check in chosen.quiet])
+        shown = [_run_shown(project, check, environ) for check in chosen.shown]
+        outcomes = [*quiet.result(), *shown]
+    for outcome in outcomes:
+        if outcome.status and outcome.output:
+            sys.stderr.write(f"\n-- {outcome.check.name}\n{outcome.output}\n")
     sys.stderr.write("\n")
-    for check, status, seconds in outcomes:
-        sys.stderr.write(f"{'ok    ' if status == 0 else 'FAILED'} {seconds:6.1f} s  {check.name}\n")
-    failed = [check for check, status, _ in outcomes if status]
+    for outcome in outcomes:
+        word = "FAILED" if outcome.status else "ok"
+        sys.stderr.write(f"{word:6} {outcome.seconds:6.1f} s  {outcome.check.name}\n")
+    failed = [outcome.check for outcome in outcomes if outcome.status]
     if failed:
-        raise RemoteError(
-            f"{selection}: {', '.join(check.name for check in failed)}",
-            status=1,
-            next_command=" ".join(failed[0].argv),
-        )
+        names = ", ".join(check.name for check in failed)
+        raise RemoteError(f"{selection}: {names}", status=1, next_command=" ".join(failed[0].argv))
 
 
-def _run(project: Path, check: Check, environ: Mapping[str, str]) -> tuple[int, float]:
+def _run_quietly(project: Path, check: Check, environ: Mapping[str, str]) -> Outcome:
+    begun = time.monotonic()
+    done = process.Processes(check.name).run(
+        check.argv, cwd=project, environ=environ, timeout_s=LINT_TIMEOUT_S
+    )
+    return Outcome(check, done.status, time.monotonic() - begun, done.stdout + done.stderr)
+
+
+def _run_shown(project: Path, check: Check, environ: Mapping[str, str]) -> Outcome:
     sys.stderr.write(f"-- {check.name}\n")
     sys.stderr.flush()
     begun = time.monotonic()
-    status = process.attend(_argv(project, check.argv), cwd=project, environ=environ)
-    return status, time.monotonic() - begun
-
-
-def _argv(project: Path, argv: Sequence[str]) -> list[str]:
-    own = project / ".venv" / "bin" / argv[0]
-    return [str(own) if own.exists() else shutil.which(argv[0]) or argv[0], *argv[1:]]
+    status = process.attend(check.argv, cwd=project, environ=environ)
+    return Outcome(check, status, time.monotonic() - begun)

@@ -10,17 +10,6 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 # PyYAML is not among them: invoke itself imports it.
 HEAVY = ("boto3", "botocore", "ansible", "rich", "moto", "pydantic", "paramiko", "asyncssh", "sandbox")
-    "boto3",
-    "botocore",
-    "ansible",
-    "rich",
-    "moto",
-    "pydantic",
-    "paramiko",
-    "asyncssh",
-    "yaml",
-    "sandbox",
-)
 
 
 def test_listing_the_commands_imports_nothing_heavy() -> None:
