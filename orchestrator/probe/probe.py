@@ -7,6 +7,7 @@ tells; its mtime is looked at besides where a boot may have touched but not made
 
 from __future__ import annotations
 
+import glob
 import grp
 import hashlib
 import json
@@ -149,17 +150,18 @@ class Leftovers:
         if state == "absent":
             return matches
         if state == "blank":
-            return [path for path in matches if path.stat().st_size]
+            return [path for path in matches if path.lstat().st_size]
         if state == "no_files":
             return [path for match in matches for path in regular_files(match)]
         found = [child for path in matches if path.is_dir() for child in sorted(path.iterdir())]
         if state == "stale":
-            found += [path for path in matches if path.stat().st_mtime]
+            found += [path for path in matches if path.lstat().st_mtime]
         return found
 
     def matching(self, pattern: str) -> list[Path]:
         """Return what matches a pattern, without what is mounted there and so no part of the image."""
-        found = sorted(self.root.glob(pattern.lstrip("/")))
+        full = f"{glob.escape(str(self.root)).rstrip('/')}/{pattern.lstrip('/')}"
+        found = map(Path, sorted(glob.glob(full, include_hidden=True)))  # noqa: PTH207 - finds dangling links too
         return [path for path in found if path.is_dir() or self.name(path) not in self.mounts]
 
     def look_for_keys(self, public_keys: list[str]) -> None:
@@ -239,10 +241,13 @@ def merged(path: str) -> str:
 
 def own_files(booted_at: float, owned: dict[str, str]) -> Iterator[Path]:
     """Yield the files of the image that no package vouches for."""
+    mounts = mount_points()
     for folder in COMPARED:
         for path in regular_files(ROOT / folder):
-            md5 = owned.get(str(path))
-            if md5 == "" or PASSED_OVER.fullmatch(str(path)) or path.lstat().st_mtime >= booted_at:
+            name, md5 = str(path), owned.get(str(path))
+            if md5 == "" or name in mounts or PASSED_OVER.fullmatch(name):
+                continue
+            if path.lstat().st_mtime >= booted_at:
                 continue
             if md5 is None or digest(path, "md5") != md5:
                 yield path
