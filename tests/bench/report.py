@@ -43,15 +43,15 @@ class Report:
     """The tables of one run, by section."""
 
     def __init__(self) -> None:
-        self._sections: dict[str, tuple[Row, ...]] = {}
+        self._sections: dict[str, tuple[str, tuple[Row, ...]]] = {}
 
     def add(self, section: str, rows: Sequence[Row]) -> None:
-        """Add a section that is complete."""
-        self._sections[section] = tuple(rows)
+        """Add a section whose measurement has just ended."""
+        self._sections[section] = surroundings(), tuple(rows)
 
     def text(self) -> str:
         """Return all tables for a terminal."""
-        return "\n".join((surroundings(), "", *(_plain(name, rows) for name, rows in self._sections.items())))
+        return "\n".join(_plain(name, *section) for name, section in sorted(self._sections.items()))
 
     def write(self, document: Path) -> None:
         """Replace the sections of the document that were measured; the others stay as they are.
@@ -60,8 +60,8 @@ class Report:
             LookupError: The document has no such section.
         """
         text = document.read_text("utf-8")
-        for name, rows in self._sections.items():
-            text = _replaced(text, name, "\n".join((surroundings(), "", *_markdown(rows))))
+        for name, (where, rows) in self._sections.items():
+            text = _replaced(text, name, "\n".join((where, "", *_markdown(rows))))
         document.write_text(text, "utf-8")
 
 
@@ -73,13 +73,13 @@ def _replaced(text: str, section: str, content: str) -> str:
     return f"{head}{begin}{content}\n{end}{rest.partition(end)[2]}"
 
 
-def _plain(name: str, rows: Sequence[Row]) -> str:
+def _plain(name: str, where: str, rows: Sequence[Row]) -> str:
     table = [_COLUMNS, *(row.cells for row in rows)]
     widths = [max(len(cells[place]) for cells in table) for place in range(len(_COLUMNS))]
     lines = [
         "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)) for cells in table
     ]
-    return "\n".join((f"{name}:", *(f"  {line}".rstrip() for line in lines), ""))
+    return "\n".join((f"{name}: {where}", *(f"  {line}".rstrip() for line in lines), ""))
 
 
 def _markdown(rows: Sequence[Row]) -> list[str]:
