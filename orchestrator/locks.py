@@ -112,9 +112,8 @@ class ObjectLocks:
             record, etag = self._read(lease.name)
             if record is None:
                 continue  # released in between
-            if (
-                record.token == lease.token
-            ):  # the answer to our first try got lost, and the client tried again
+            if record.token == lease.token:
+                # The answer to our first try got lost, and the client tried again.
                 lease.adopt(etag)
                 return
             if not self._is_dead(record):
@@ -140,10 +139,8 @@ class ObjectLocks:
         return record, stored.etag
 
     def _is_dead(self, record: LockRecord) -> bool:
-        owner = record.owner
-        return record.is_expired(self._clock.now(), skew=self._skew) or is_gone(
-            owner.pid, owner.process_started
-        )
+        is_expired = record.is_expired(self._clock.now(), skew=self._skew)
+        return is_expired or is_gone(record.owner.pid, record.owner.process_started)
 
     def _refusal(self, name: str, record: LockRecord) -> Refused:
         owner = record.owner

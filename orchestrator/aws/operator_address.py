@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 from http.client import HTTPException
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import OpenerDirector, ProxyHandler, build_opener
 
@@ -46,8 +47,12 @@ class OperatorAddress:
             raise self._failure("Unreachable", str(exc)) from exc
 
     def _fetch(self) -> str:
-        with _opener(self._url).open(self._url, timeout=_TIMEOUT_S) as answer:
-            return bytes(answer.read(_LONGEST_ADDRESS + 1)).decode("ascii", "replace").strip()
+        try:
+            with _opener(self._url).open(self._url, timeout=_TIMEOUT_S) as answer:
+                return bytes(answer.read(_LONGEST_ADDRESS + 1)).decode("ascii", "replace").strip()
+        except HTTPError as exc:
+            exc.close()  # it is the answer too, with its connection
+            raise
 
     def _parse(self, text: str) -> ipaddress.IPv4Address:
         try:
