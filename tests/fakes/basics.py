@@ -46,7 +46,8 @@ class FakeClock:
 
     def schedule(self, after_s: float, action: Callable[[], None]) -> None:
         """Do something once that much time has passed."""
-        self._due.append((self._monotonic_s + after_s, action))
+        with self._lock:
+            self._due.append((self._monotonic_s + after_s, action))
 
 
 class Recorded:
