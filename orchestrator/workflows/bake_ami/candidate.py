@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from orchestrator.domain.image import (
     BAKE_KEY_TAG,
     CLASS_TAG,
@@ -12,7 +14,7 @@ from orchestrator.domain.image import (
     Image,
     ImageState,
 )
-from orchestrator.errors import Stranded
+from orchestrator.errors import NotFound, Stranded
 from orchestrator.ports import BuildRequest, StepSink
 from orchestrator.workflows.bake_ami.plan import ClassPlan
 from orchestrator.workflows.bake_ami.publication import manifest_key
@@ -66,5 +68,6 @@ def take_back(world: World, image: Image) -> None:
     world.objects.delete(manifest_key(image.name))
     run_id = (image.tags or {}).get(RUN_TAG) or world.run_id
     if image.snapshot_ids:
-        world.images.tag(image.snapshot_ids, {RUN_TAG: run_id})
+        with suppress(NotFound):  # somebody else takes it back as well, and was quicker
+            world.images.tag(image.snapshot_ids, {RUN_TAG: run_id})
     world.images.deregister(image)
