@@ -29,7 +29,7 @@ def gc(context: Context, environment="sandbox", dry_run=False, yes=False, json=F
 
 
 @command
-def demo(context: Context, port=0):
+def demo(context: Context, port=""):
     """Show all of it on this machine: a local region, every image baked, one machine answering."""
     context.demo(port=port)
 
@@ -65,7 +65,7 @@ def docs(context: Context):
 
 
 @command(name="up")
-def sandbox_up(context: Context, port=0, mode="real", json=False):
+def sandbox_up(context: Context, port="", mode="real", json=False):
     """Start the local AWS region; harmless when it runs."""
     context.region_up(port=port, mode=mode, as_json=json)
 
@@ -89,7 +89,7 @@ def sandbox_reset(context: Context):
 
 
 @command(name="logs")
-def sandbox_logs(context: Context, lines=100):
+def sandbox_logs(context: Context, lines="100"):
     """Show the last lines of the local region's log and of its API calls."""
     context.region_logs(lines=lines)
 

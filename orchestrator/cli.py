@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING, Any
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from orchestrator.errors import Refused, SlipwayError
+from orchestrator.errors import ConfigError, Refused, SlipwayError
 
 if TYPE_CHECKING:
     from orchestrator.config.models import Environment
     from orchestrator.workflows.world import World
 
 PROJECT = Path(__file__).resolve().parents[1]
+PORT_VARIABLE = "SLIPWAY_SANDBOX_PORT"
+DEFAULT_PORT, LAST_PORT = 4566, 65535
+MODES = ("real", "simulated")
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -123,12 +126,12 @@ class Context:
                 gc.apply(world, plan, console)
         _show(plan.as_dict(), plan.lines(is_dry_run=dry_run), as_json=as_json)
 
-    def demo(self, *, port: int) -> None:
+    def demo(self, *, port: str) -> None:
         """Bring everything up on this machine and show it."""
         from orchestrator.console import reporter  # noqa: PLC0415
         from orchestrator.workflows import bake_ami, demo  # noqa: PLC0415
 
-        os.environ["SLIPWAY_SANDBOX_PORT"] = str(port or _sandbox_port())
+        os.environ[PORT_VARIABLE] = str(_sandbox_port(port))
         self.region_up(port=port, mode="real", as_json=False, is_quiet=True)
         world = self._world("sandbox", "demo")
         with reporter("demo") as console:
@@ -145,16 +148,17 @@ class Context:
         environ = {**os.environ, "PATH": os.pathsep.join((binaries, os.environ.get("PATH", os.defpath)))}
         proof.run(self.project, selection, environ)
 
-    def region_up(self, *, port: int, mode: str, as_json: bool, is_quiet: bool = False) -> None:
+    def region_up(self, *, port: str, mode: str, as_json: bool, is_quiet: bool = False) -> None:
         """Start the local region."""
+        number = _sandbox_port(port)
+        if mode not in MODES:
+            raise ConfigError("mode", (f"mode {mode!r}: must be one of {', '.join(MODES)}",))
         from orchestrator.console import reporter  # noqa: PLC0415
 
         with _region_errors(), reporter("region") as console:
             from sandbox import control  # noqa: PLC0415
 
-            info = control.up(
-                port=port or _sandbox_port(), mode=mode, on_phase=lambda phase: console.step("up", phase)
-            )
+            info = control.up(port=number, mode=mode, on_phase=lambda phase: console.step("up", phase))
             console.done("up", f"answers at {info.endpoint}")
         if is_quiet:
             return
@@ -191,23 +195,29 @@ class Context:
 
         _show(page, region_table(page), as_json=as_json)
 
-    def region_logs(self, *, lines: int) -> None:
+    def region_logs(self, *, lines: str) -> None:
         """Show the region's logs."""
+        if not lines.isascii() or not lines.isdigit():
+            raise ConfigError("lines", (f"lines {lines!r}: must be a number",))
         with _region_errors():
             from sandbox import control  # noqa: PLC0415
 
-            _show({}, tuple(control.logs(lines=lines)))
+            _show({}, tuple(control.logs(lines=int(lines))))
 
     def _world(self, name: str, verb: str) -> World:
         from orchestrator.config.loader import load_environment  # noqa: PLC0415
 
-        port = os.environ.get("SLIPWAY_SANDBOX_PORT")
-        environment = load_environment(self.project, name, endpoint_port=int(port) if port else None)
+        port = _sandbox_port() if os.environ.get(PORT_VARIABLE) else None
+        environment = load_environment(self.project, name, endpoint_port=port)
         return _join(self.project, environment, verb)
 
 
-def _sandbox_port() -> int:
-    return int(os.environ.get("SLIPWAY_SANDBOX_PORT") or 4566)
+def _sandbox_port(text: str = "") -> int:
+    """Return the local region's port: as given, else as the environment variable says, else the usual one."""
+    chosen = text or os.environ.get(PORT_VARIABLE) or str(DEFAULT_PORT)
+    if not chosen.isascii() or not chosen.isdigit() or not 1 <= int(chosen) <= LAST_PORT:
+        raise ConfigError("port", (f"port {chosen!r}: must be a number from 1 to {LAST_PORT}",))
+    return int(chosen)
 
 
 def _show(document: object, lines: Sequence[str], *, as_json: bool = False) -> None:
