@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from sandbox.machines import cgroups, debian, vitals
+from sandbox.machines import cgroups, debian, vitals, watches
 from sandbox.machines.facts import write_facts
 from sandbox.machines.podman import Container, ContainerRequest, Podman, is_gone
 from sandbox.names import RegionNames, of_checkout
@@ -88,6 +88,7 @@ class HostSubstrate:
                 ),
                 labels=spec.labels,
             )
+            watches.allow_many()
             try:
                 self._podman.run(request)
             except SubstrateError:
