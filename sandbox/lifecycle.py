@@ -125,15 +125,20 @@ class Lifecycle:
         if is_first:
             self.terminate(instance_id, reason)
             return
-        if instance := self._ledger.find(instance_id):
-            self._ledger.enter(instance, State.STOPPING, reason)
-            self._ledger.stopped(instance)
+        with self._ledger.lock:
+            instance = self._ledger.find(instance_id)
+            if instance is not None and instance.state == State.PENDING:
+                self._ledger.enter(instance, State.STOPPING, reason)
+                self._ledger.stopped(instance)
         self._settle_network()
 
     def _power_off(self, instance_id: str) -> None:
         self._substrate.stop(instance_id)
-        if instance := self._ledger.find(instance_id):
-            self._ledger.stopped(instance)
+        with self._ledger.lock:
+            instance = self._ledger.find(instance_id)
+            # It may have been terminated while it shut down: that step comes next.
+            if instance is not None and instance.state == State.STOPPING:
+                self._ledger.stopped(instance)
         self._settle_network()
 
     def _destroy(self, instance_id: str) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from typing import Any
 
 import pytest
@@ -65,6 +66,22 @@ def test_terminate_removes_machine_volume_and_interface(local: Any, substrate: A
     assert substrate.networks == ()
     assert ec2.describe_volumes()["Volumes"] == []
     assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
+
+
+def test_an_instance_can_be_terminated_while_it_stops(local: Any, substrate: Any) -> None:
+    instance_id = local.launch()
+    shut_down, may_end = substrate.stop, threading.Event()
+
+    def stop_slowly(stopped_id: str, *, force: bool = False) -> None:
+        may_end.wait(5)
+        shut_down(stopped_id, force=force)
+
+    substrate.stop = stop_slowly
+    local.client("ec2").stop_instances(InstanceIds=[instance_id])
+    local.client("ec2").terminate_instances(InstanceIds=[instance_id])
+    may_end.set()
+    local.await_state(instance_id, "terminated")
+    assert instance_id not in substrate.power
 
 
 def test_a_machine_that_does_not_start_is_terminated_with_the_reason(local: Any, substrate: Any) -> None:
