@@ -58,7 +58,7 @@ def test_machines(report: Report, region: RealRegion, launched: list[str]) -> No
     count = len(launched)
     region.terminate(*launched)
     launched.clear()
-    # What is the host's is everybody's: programs that start or end meanwhile show here. Three looks, one median.
+    # Other programs of the host that start or end meanwhile show here: three looks, one median.
     of_host = [
         (memory_used[1] - memory_used[0]) / MACHINES,
         (memory_used[2] - memory_used[1]) / MACHINES,
