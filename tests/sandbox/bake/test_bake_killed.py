@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,6 +159,7 @@ def fixture_lanes(able_host: None, tmp_path_factory: pytest.TempPathFactory) -> 
             lanes.append(Lane(project, relay, Account(project.port)))
         list(pool.map(Lane.prepare, lanes))
         yield Lanes(lanes, pool)
+        pool.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(name="outcomes", scope="module")
@@ -225,7 +225,7 @@ def test_a_killed_bake_leaves_something_to_remove(
     assert sorted(left) == ["+ groups", "+ images", "+ keys", "+ machines", "+ snapshots", "+ volumes"]
 
 
-def test_a_bake_goes_on_with_the_candidate_of_a_killed_one(lanes: Lanes, tmp_path: Path) -> None:
+def test_a_bake_goes_on_with_the_candidate_of_a_killed_one(lanes: Lanes) -> None:
     lanes.submit(_resume).result(3 * PATIENCE_S)
 
 

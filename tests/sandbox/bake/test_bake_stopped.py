@@ -47,8 +47,9 @@ def napping(project: Project) -> Iterator[subprocess.Popen[str]]:
         yield bake
     finally:
         watch.cancel()
-        kill_all_of(bake.pid)
-        ended(bake)
+        if bake.poll() is None:
+            kill_all_of(bake.pid)
+            ended(bake)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
