@@ -25,6 +25,8 @@ _REBOOT_SIGNAL = "SIGRTMIN+5"  # systemd(1): starts reboot.target
 # signals.
 _REBOOTED = 128 + 1
 _HALTED = frozenset({0, 128 + 2})
+# Until podman has cleaned up, a container that ended is "stopped"; its exit code is known by then.
+_OVER = frozenset({"exited", "stopped"})
 _ON = frozenset({"running", "paused", "stopping", "initialized", "removing"})
 
 
@@ -189,10 +191,9 @@ def power_of(container: Container) -> PowerState:
     """Tell from how a container ended what its machine did."""
     if container.state in _ON or not container.has_started:
         return PowerState.RUNNING
-    if container.state != "exited":
-        return (
-            PowerState.KILLED
-        )  # a container that lost its processes without podman seeing it: the host restarted
+    if container.state not in _OVER:
+        # A container that lost its processes without podman seeing it: the host restarted.
+        return PowerState.KILLED
     if container.exit_code == _REBOOTED:
         return PowerState.REBOOTING
     return PowerState.POWERED_OFF if container.exit_code in _HALTED else PowerState.KILLED

@@ -31,6 +31,15 @@ CAPABILITIES = (
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP",
     "SETGID", "SETPCAP", "SETUID", "SYS_BOOT", "SYS_CHROOT", "SYS_PTRACE",
 )  # fmt: skip
+# Mounts that a container has already or can't make. systemd 252 puts off mount jobs while it sees many mounts, and
+# may never take them up again, so that a boot hangs: https://github.com/systemd/systemd/issues/20329. In a container
+# the arguments of init are its kernel command line: kernel-command-line(7), systemd-debug-generator(8).
+_MASKED_MOUNTS = (
+    "dev-hugepages.mount", "dev-mqueue.mount", "proc-sys-fs-binfmt_misc.automount",
+    "sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+)  # fmt: skip
+INIT = ("/sbin/init", *(f"systemd.mask={unit}" for unit in _MASKED_MOUNTS))
 _OPEN_FILES = (1024, 65536)
 _PROCESSES = (16384, 16384)
 _START_TIMEOUT_S = 120
@@ -207,7 +216,7 @@ def run_arguments(names: RegionNames, request: ContainerRequest) -> list[str]:
         "--ulimit", f"nproc={_limit(resource.RLIMIT_NPROC, _PROCESSES)}",
         *mounts,
         "--label", names.checkout_label, *(f"--label={key}={value}" for key, value in labels.items()),
-        request.image, "/sbin/init",
+        request.image, *INIT,
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from sandbox.machines import mirror
 from sandbox.machines.facts import write_facts
 from sandbox.machines.host import power_of
 from sandbox.machines.mirror import Mirror
-from sandbox.machines.podman import Container, ContainerRequest, is_gone, run_arguments
+from sandbox.machines.podman import INIT, Container, ContainerRequest, is_gone, run_arguments
 from sandbox.names import RegionNames
 from sandbox.network.forward_policy import handles
 from sandbox.preflight import cgroups_missing
@@ -36,6 +36,8 @@ REQUEST = ContainerRequest(
         pytest.param("running", 0, True, PowerState.RUNNING, id="running"),
         pytest.param("paused", 0, True, PowerState.RUNNING, id="being-captured"),
         pytest.param("stopping", 0, True, PowerState.RUNNING, id="shutting-down"),
+        pytest.param("stopped", 130, True, PowerState.POWERED_OFF, id="off-and-not-cleaned-up"),
+        pytest.param("stopped", -1, True, PowerState.KILLED, id="ended-without-an-exit-code"),
         pytest.param("created", 0, False, PowerState.RUNNING, id="about-to-start"),
         pytest.param("created", 0, True, PowerState.KILLED, id="host-restarted"),
         pytest.param("exited", 0, True, PowerState.POWERED_OFF, id="exit"),
@@ -68,7 +70,7 @@ def test_machine_arguments_carry_its_place_and_its_names() -> None:
     )
     assert {("--dns", "none")} <= set(pairs)
     assert "--no-hosts" in arguments
-    assert arguments[-2:] == ["localhost/slw-0123abcd/ami-1", "/sbin/init"]
+    assert arguments[-len(INIT) - 1 :] == ["localhost/slw-0123abcd/ami-1", *INIT]
 
 
 def test_limits_stay_within_this_process_own() -> None:
