@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from sandbox.machines.podman import INIT
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.parent.parent for path in (ROOT / "roles").glob("*/meta/main.yml"))
 PLAYBOOKS = sorted((ROOT / "playbooks/images").glob("*.yml"))
@@ -230,3 +232,9 @@ class TestSeal:
         spared = self.seal.own_paths("/dev/shm/ansible-tmp-2")  # noqa: S108
         assert Path(os.__file__).resolve().parent in spared
         assert Path("/dev/shm/ansible-tmp-2") in spared  # noqa: S108
+
+
+def test_molecules_machines_boot_as_the_regions_do() -> None:
+    create = yaml.safe_load((ROOT / ".config/molecule/create.yml").read_text())
+    argv = create[0]["tasks"][0]["ansible.builtin.command"]["argv"]
+    assert tuple(argv[-len(INIT) :]) == INIT
