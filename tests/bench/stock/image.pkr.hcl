@@ -130,9 +130,9 @@ build {
     extra_arguments = ["--extra-vars", "image_class=${var.class_name} image_bake_key=${var.bake_key} image_parent=${var.parent_name}"]
     ansible_env_vars = [
       "ANSIBLE_CONFIG=${var.context}/ansible.cfg",
-      # So that nothing is left in the operator's home.
+      # So that nothing is left in the operator's home. Packer itself sets the arguments that only ssh gets.
       "ANSIBLE_HOME=${var.scratch}",
-      "ANSIBLE_SSH_EXTRA_ARGS=-o UserKnownHostsFile=/dev/null",
+      "ANSIBLE_SSH_COMMON_ARGS=-o UserKnownHostsFile=/dev/null",
     ]
   }
 
