@@ -31,8 +31,8 @@ CAPABILITIES = (
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP",
     "SETGID", "SETPCAP", "SETUID", "SYS_BOOT", "SYS_CHROOT", "SYS_PTRACE",
 )  # fmt: skip
-# Mounts that a container has already or can't make. systemd 252 puts off mount jobs while it sees many mounts,
-# and may never take them up again, so that a boot hangs: https://github.com/systemd/systemd/issues/20329. In a
+# Mounts that a container has already or can't make. systemd 252 puts off mount jobs while it sees many
+# mounts, and may never take them up again, so that a boot hangs: systemd/systemd#20329 on GitHub. In a
 # container init's arguments are its kernel command line: kernel-command-line(7), systemd-debug-generator(8).
 _MASKED_MOUNTS = (
     "dev-hugepages.mount", "dev-mqueue.mount", "proc-sys-fs-binfmt_misc.automount",
