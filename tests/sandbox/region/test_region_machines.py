@@ -22,6 +22,31 @@ METADATA = "http://169.254.169.254/latest"
 TOKEN = f"$(curl -sf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {METADATA}/api/token)"
 
 
+# One part of each kind that cloud-init is given most.
+USER_DATA = """\
+Content-Type: multipart/mixed; boundary="part"
+MIME-Version: 1.0
+
+--part
+Content-Type: text/cloud-boothook
+
+#cloud-boothook
+#!/bin/sh
+echo boothook >> /srv/said
+--part
+Content-Type: text/cloud-config
+
+#cloud-config
+bootcmd: ["echo cloud-config >> /srv/said"]
+--part
+Content-Type: text/x-shellscript
+
+#!/bin/sh
+echo shell script >> /srv/said
+--part--
+"""
+
+
 def metadata(path: str) -> str:
     """Return the shell command that reads a metadata path with a token."""
     return f'curl -sf -H "X-aws-ec2-metadata-token: {TOKEN}" {METADATA}/{path}'
@@ -37,7 +62,7 @@ def fixture_web(region: RealRegion) -> Iterator[dict[str, Any]]:
     instance = region.launch(
         SecurityGroupIds=[region.group("web", 22)],
         IamInstanceProfile={"Name": "web"},
-        UserData="#!/bin/sh\necho from user data > /srv/said\n",
+        UserData=USER_DATA,
         MetadataOptions={"HttpTokens": "required", "InstanceMetadataTags": "enabled"},
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "web-1"}]}],
     )
@@ -61,7 +86,8 @@ def test_the_machine_is_who_the_api_says(region: RealRegion, web: dict[str, Any]
     said = region.run(
         web["PublicIpAddress"],
         f"{metadata('meta-data/instance-id')}; echo; {metadata('meta-data/tags/instance/Name')}; echo;"
-        f" {metadata('meta-data/placement/availability-zone')}; echo; hostname; cat /srv/said;"
+        f" {metadata('meta-data/placement/availability-zone')}; echo; hostname;"
+        " sort -u /srv/said | paste -sd,;"
         " ip -4 -o addr show scope global | grep -o 'inet [0-9.]*'; cat /sys/class/net/e*/address",
     ).splitlines()
     nic = web["NetworkInterfaces"][0]
@@ -70,7 +96,7 @@ def test_the_machine_is_who_the_api_says(region: RealRegion, web: dict[str, Any]
         "web-1",
         "us-east-1a",
         web["PrivateDnsName"].partition(".")[0],
-        "from user data",
+        "boothook,cloud-config,shell script",
         f"inet {web['PrivateIpAddress']}",
         nic["MacAddress"],
     ]
