@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.config.images import closure, load_graph
+from orchestrator.config.tree import ProjectTree
 from orchestrator.domain.image import SourceImage
 from orchestrator.domain.image_graph import ImageClass, ImageGraph, ImageSource
 from orchestrator.ports import Reporter
@@ -70,6 +71,7 @@ def _observe_inputs(
     for each in (one for level in levels for one in level):
         if each.source and each.source not in sources:
             sources[each.source] = world.images.source(each.source.owner, each.source.name)
+    tree = ProjectTree(world.project)  # one, so that what classes share is read once
     return tuple(
         tuple(
             ClassInputs(
@@ -77,7 +79,7 @@ def _observe_inputs(
                 playbook=each.playbook,
                 parent=each.parent,
                 source=sources[each.source] if each.source else None,
-                files=closure(world.project, each),
+                files=closure(world.project, each, tree=tree),
             )
             for each in level
         )
