@@ -120,7 +120,6 @@ class Bake(_Model):
     boot_test_timeout_minutes: Annotated[int, Field(ge=1, le=60)] = 10
     max_parallel: Annotated[int, Field(ge=1, le=16)] = 4
     lease_seconds: Annotated[int, Field(ge=10, le=3600)] = 60
-    candidate_lifetime_hours: Annotated[int, Field(ge=1, le=168)] = 24
 
     @field_validator("operator_address_url")
     @classmethod

@@ -68,7 +68,7 @@ class Image:
         return self.state is ImageState.PUBLISHED and self.status is ImageStatus.AVAILABLE
 
     @property
-    def state_is_unpublished(self) -> bool:
+    def is_unpublished(self) -> bool:
         """Tell whether no bake has vouched for it; being unavailable does not unpublish an image."""
         return self.state is not ImageState.PUBLISHED
 

@@ -107,7 +107,7 @@ def _dead(resources: Sequence[Tagged], live_runs: frozenset[str]) -> tuple[Tagge
 
 def _is_leftover(world: World, image: Image, locks: Sequence[Lock]) -> bool:
     lock_name = bake_lock(world.environment.name, image.class_name)
-    return image.state_is_unpublished and all(lock.name != lock_name for lock in locks)
+    return image.is_unpublished and all(lock.name != lock_name for lock in locks)
 
 
 def _run_folders(runs: Path) -> tuple[Path, ...]:
