@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestrator.errors import RemoteError
 from orchestrator.tools import process
 
-PYTHON_FILES = ("orchestrator", "sandbox", "tests", "roles", "tasks.py")
+PYTHON_FILES = ("orchestrator", "sandbox", "stacks", "functions", "tests", "roles", "tasks.py")
 SHELL_FILES = ("inv", ".ci/run")
 ANSIBLE_FILES = ("roles", "playbooks", ".config/molecule")
 COMPILE = ("uv", "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate")

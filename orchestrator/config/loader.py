@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.config.models import Environment, Network
+from orchestrator.config.models import Environment
+from orchestrator.config.network import Network
 from orchestrator.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shape of environments/*.yaml and networks/*.yaml.
+"""The shape of environments/*.yaml.
 
 Defaults live here, their explanation in environments/example.yaml. Checks between fields are validators of
 the later field, not of the whole model, so that they are reported with all other errors of the file.
@@ -8,21 +8,17 @@ the later field, not of the whole model, so that they are reported with all othe
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Mapping
 from enum import StrEnum
-from ipaddress import IPv4Network
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from orchestrator.config.base import Days, HostName, InstanceType, Name, StrictModel, as_tuple
+from orchestrator.config.fleets import Fleet
 
 ENDPOINT_PLACEHOLDER = "{endpoint_url}"
-# AWS's own limits: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
-_LARGEST_PREFIX, _SMALLEST_PREFIX = 16, 28
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
 
 
 class Credentials(StrEnum):
@@ -32,88 +28,10 @@ class Credentials(StrEnum):
     LOCAL = "local"  # the fixed pair that the local region takes
 
 
-def _network(value: object) -> IPv4Network:
-    if not isinstance(value, str):
-        raise ValueError("must be a string such as 10.0.0.0/16")
-    try:
-        network = IPv4Network(value)
-    except ValueError as exc:
-        raise ValueError(f"{value} is not an IPv4 network ({exc})") from exc
-    if not _LARGEST_PREFIX <= network.prefixlen <= _SMALLEST_PREFIX:
-        raise ValueError(f"{value} must be between /{_LARGEST_PREFIX} and /{_SMALLEST_PREFIX}")
-    return network
-
-
-def _items(value: object) -> object:
-    """Let a YAML list become a tuple, which strict mode would refuse."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-Cidr = Annotated[IPv4Network, BeforeValidator(_network)]
-Cidrs = Annotated[tuple[Cidr, ...], BeforeValidator(_items), Field(min_length=1)]
-ZoneLetter = Annotated[str, Field(pattern=r"^[a-z]$")]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
-
-
-class Tiers(_Model):
-    """The subnets of a network: one of each tier in every zone, in the order of `zones`."""
-
-    public: Cidrs
-    application: Cidrs
-    data: Cidrs
-
-    def named(self) -> tuple[tuple[str, IPv4Network], ...]:
-        """Return all subnets, each with the key that holds it."""
-        tiers = (("public", self.public), ("application", self.application), ("data", self.data))
-        return tuple((f"{tier}.{index}", cidr) for tier, cidrs in tiers for index, cidr in enumerate(cidrs))
-
-
-class Network(_Model):
-    """One VPC."""
-
-    cidr: Cidr
-    zones: Annotated[tuple[ZoneLetter, ...], BeforeValidator(_items), Field(min_length=1)]
-    subnets: Tiers
-
-    @field_validator("zones")
-    @classmethod
-    def _zones_differ(cls, zones: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(zones)) != len(zones):
-            raise ValueError("names a zone twice")
-        return zones
-
-    @field_validator("subnets")
-    @classmethod
-    def _subnets_fit(cls, tiers: Tiers, info: ValidationInfo) -> Tiers:
-        problems = [
-            *_count_problems(tiers, info.data.get("zones")),
-            *_place_problems(tiers.named(), info.data.get("cidr")),
-        ]
-        if problems:
-            raise ValueError("; ".join(problems))
-        return tiers
-
-
-def _count_problems(tiers: Tiers, zones: tuple[str, ...] | None) -> Iterable[str]:
-    for tier in ("public", "application", "data"):
-        count = len(getattr(tiers, tier))
-        if zones is not None and count != len(zones):
-            yield f"{tier} has {count} subnets for {len(zones)} zones"
-
-
-def _place_problems(subnets: tuple[tuple[str, IPv4Network], ...], cidr: IPv4Network | None) -> Iterable[str]:
-    for position, (name, subnet) in enumerate(subnets):
-        if cidr is not None and not subnet.subnet_of(cidr):
-            yield f"{name} {subnet} is outside of {cidr}"
-        for other_name, other in subnets[:position]:
-            if subnet.overlaps(other):
-                yield f"{name} {subnet} overlaps {other_name} {other}"
-
-
-class Bake(_Model):
+class Bake(StrictModel):
     """How images are baked in an environment."""
 
-    instance_type: Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")] = "t3.small"
+    instance_type: InstanceType = "t3.small"
     encrypted_root: bool = True
     operator_address_url: str = "https://checkip.amazonaws.com"
     timeout_minutes: Annotated[int, Field(ge=1, le=240)] = 45
@@ -128,7 +46,24 @@ class Bake(_Model):
         return value
 
 
-class Environment(_Model):
+class ImageVariants(StrictModel):
+    """What the image_variants function makes of an upload: the longest edge in pixels by variant."""
+
+    sizes: Mapping[Name, Annotated[int, Field(ge=16, le=8192)]] = Field(
+        default_factory=lambda: {"thumb": 160, "small": 640, "large": 1600}
+    )
+    max_megapixels: Annotated[int, Field(ge=1, le=400)] = 80
+    quality: Annotated[int, Field(ge=1, le=100)] = 82
+
+
+class Storage(StrictModel):
+    """How long objects are kept in an environment's buckets."""
+
+    noncurrent_days: Days = 90
+    log_days: Days = 365
+
+
+class Environment(StrictModel):
     """One environment. `name` is that of its file."""
 
     name: Name
@@ -140,6 +75,12 @@ class Environment(_Model):
     protected: bool = False
     config_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
     bake: Annotated[Bake, Field(validate_default=True)] = Bake()
+    host: HostName | None = None
+    fleets: Mapping[Name, Fleet] = Field(default_factory=dict)
+    image_variants: ImageVariants = ImageVariants()
+    storage: Storage = Storage()
+    alert_emails: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
+    budget_usd: Annotated[int, Field(ge=1)] | None = None
 
     @field_validator("endpoint_url")
     @classmethod
@@ -173,6 +114,15 @@ class Environment(_Model):
                 f"operator_address_url holds {ENDPOINT_PLACEHOLDER}, but there is no endpoint_url"
             )
         return bake
+
+    @field_validator("fleets")
+    @classmethod
+    def _host_is_known(cls, fleets: Mapping[str, Fleet], info: ValidationInfo) -> Mapping[str, Fleet]:
+        if "host" in info.data and info.data["host"] is None:
+            for name, fleet in fleets.items():
+                if fleet.is_balanced:
+                    raise ValueError(f"{name} is balanced, but there is no host")
+        return fleets
 
     @property
     def operator_address_url(self) -> str:

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decide whether the region supports a call, by supported.yaml and nothing else."""
+"""Decide whether the region supports a call, by the files in supported/ and nothing else.
+
+There is one file a service, named as botocore names it, with its operations. Anything else is answered with
+UnsupportedOperation. `takes` lists the parameters of an operation that would otherwise be ignored in silence
+if they were not listed; `refuses` lists the few that are not taken.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ import yaml
 from sandbox.api.calls import ApiCall
 from sandbox.api.errors import unsupported
 
-SUPPORTED_FILE = Path(__file__).with_name("supported.yaml")
+SUPPORTED = Path(__file__).with_name("supported")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,13 @@ Supported = Mapping[str, Mapping[str, Operation]]
 
 @cache
 def supported() -> Supported:
-    """Load supported.yaml."""
-    document: dict[str, dict[str, Any]] = yaml.safe_load(SUPPORTED_FILE.read_text("utf-8"))
-    return {
-        service: {name: _operation(limits) for name, limits in operations.items()}
-        for service, operations in document.items()
-    }
+    """Load the files."""
+    return {path.stem: _operations(path) for path in SUPPORTED.glob("*.yaml")}
+
+
+def _operations(path: Path) -> dict[str, Operation]:
+    document: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    return {name: _operation(limits) for name, limits in document.items()}
 
 
 def _operation(limits: dict[str, list[str]] | None) -> Operation:

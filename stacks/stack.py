@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stack as data, its name, and how one refers to another."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from troposphere import GetStackOutput, Split
+
+if TYPE_CHECKING:
+    from troposphere import Template
+
+
+class NetworkStack(StrEnum):
+    """The stacks of a network."""
+
+    NETWORK = "network"
+    SECURITY = "security"
+    DATABASE = "database"
+    BALANCER = "balancer"
+    AUDIT = "audit"
+
+
+class EnvironmentStack(StrEnum):
+    """The stacks of an environment."""
+
+    STATE = "state"
+    QUEUES = "queues"
+    FUNCTIONS = "functions"
+    STORAGE = "storage"
+    CDN = "cdn"
+    ACCESS = "access"
+    FLEETS = "fleets"
+    OPERATIONS = "operations"
+
+
+Kind = NetworkStack | EnvironmentStack
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A stack to have. `depends_on` names the stacks whose outputs it reads."""
+
+    kind: Kind
+    owner: str
+    template: Template
+    depends_on: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the stack's name."""
+        return stack_name(self.owner, self.kind)
+
+    def body(self) -> str:
+        """Return the template as compact JSON: CloudFormation takes 51,200 bytes of it."""
+        text: str = self.template.to_json(indent=None, separators=(",", ":"), sort_keys=True)
+        return text
+
+
+def stack_name(owner: str, kind: Kind) -> str:
+    """Return the name of a stack; `owner` is the network's or the environment's name."""
+    return f"slipway-{owner}-{kind.value}"
+
+
+def output(owner: str, kind: Kind, name: str) -> GetStackOutput:
+    """Refer weakly to an output of another stack: no export, so nothing can block the other's update.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getstackoutput.html
+    """
+    return GetStackOutput(stack_name(owner, kind), name)
+
+
+def list_output(owner: str, kind: Kind, name: str) -> Split:
+    """Refer weakly to an output that holds several values, joined by commas."""
+    return Split(",", output(owner, kind, name))
+
+
+def logical(name: str) -> str:
+    """Return a name of the configuration as a logical id: `api-eu` becomes `ApiEu`."""
+    return "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", name) if part)
+
+
+def bucket_name(environment: str, asset_class: str, account_id: str) -> str:
+    """Return the name of a bucket of an environment; the config bucket's is in the environment's file."""
+    return f"slipway-{environment}-{asset_class}-{account_id}"
