@@ -24,9 +24,12 @@ from sandbox.api.images import ImageHooks
 from sandbox.api.instances import InstanceHooks
 from sandbox.api.ledger import Ledger, State, server_error
 from sandbox.api.patches import Patches
+from sandbox.clock import WallClock
 from sandbox.inside import InsideServices, NoServices
 from sandbox.lifecycle import Lifecycle
+from sandbox.own_calls import OwnCalls
 from sandbox.persistence import Saver, StateFile, teach_dill
+from sandbox.services import Surroundings, services
 from sandbox.substrate import Substrate
 from sandbox.wanted_network import VpcServices, WantedNetwork
 from sandbox.watcher import Watcher
@@ -85,6 +88,21 @@ class Region:
             settle_network=self._network.settle,
             changed=self.changed,
         )
+        self.clock = WallClock()
+        self._added = services(
+            Surroundings(
+                region=options.name,
+                account_id=DEFAULT_ACCOUNT_ID,
+                mode=options.mode,
+                calls=OwnCalls(self.gateway, options.name),
+                clock=self.clock,
+                locks=self.locks,
+                names=self.names,
+                substrate=substrate,
+                changed=self.changed,
+                folder=options.state_file.parent if options.state_file else None,
+            )
+        )
 
     def start(self) -> None:
         """Begin with what was saved, and the machines that are still there."""
@@ -96,6 +114,8 @@ class Region:
         self._pick_up()
         self._network.settle()
         self._watcher.start()
+        for service in self._added:
+            service.start()
         if self._saver is not None:
             self._saver.start()
 
@@ -115,6 +135,9 @@ class Region:
 
     def close(self) -> None:
         """Stop everything but the machines, save, and give moto back."""
+        for service in reversed(self._added):
+            service.close()
+        self.clock.close()
         self._watcher.close()
         self.lifecycle.close()
         self._services.close()
@@ -148,6 +171,8 @@ class Region:
         ImageHooks(
             self.ledger, substrate=self.substrate, captures=self.lifecycle, changed=self.changed
         ).install(self._patches)
+        for service in self._added:
+            service.install(self._patches)
 
     def _pick_up(self) -> None:
         """Bring instances and machines together after a restart: what has no machine is terminated."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The architecture as CloudFormation stacks, written with troposphere. Pure: configuration in, templates out."""
+"""The architecture as CloudFormation stacks, written with troposphere: configuration in, templates out."""

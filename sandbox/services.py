@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The services that the region adds to moto, each a part of its own with the same few connections.
+
+A service keeps its state in moto's backend of that service, as plain data, so that it is saved and restored
+with the rest; threads, locks and clients are its own and made anew at each start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from sandbox import dns
+from sandbox.api.gateway import Locks
+from sandbox.api.patches import Patches
+from sandbox.clock import RegionClock
+from sandbox.own_calls import OwnCalls
+from sandbox.substrate import Substrate
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a service may use.
+
+    Attributes:
+        calls: The region's own API; never called while a service's lock is held.
+        locks: One lock per service; whoever reads or changes moto's state of a service holds its lock.
+        names: What machines resolve: `names.put(name, addresses)`.
+        changed: Notes that there is something to save, after a change that no API call made.
+        folder: A directory for files that live as long as the region runs; None in memory-only regions.
+    """
+
+    region: str
+    account_id: str
+    mode: str
+    calls: OwnCalls
+    clock: RegionClock
+    locks: Locks
+    names: dns.Names
+    substrate: Substrate
+    changed: Callable[[], None]
+    folder: Path | None
+
+
+class Service(Protocol):
+    """One service of the region."""
+
+    def install(self, patches: Patches) -> None:
+        """Put corrections into moto, before any call is answered."""
+
+    def start(self) -> None:
+        """Begin with the state that was restored, or none."""
+
+    def close(self) -> None:
+        """End threads and processes; the state stays."""
+
+
+def services(surroundings: Surroundings) -> tuple[Service, ...]:
+    """Make all services, in the order in which they start; they close in the reverse order."""
+    del surroundings
+    return ()
