@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,9 @@ class RegionClock(Protocol):
 
     def after(self, seconds: float, action: Callable[[], None]) -> Timer:
         """Call `action` once, `seconds` from now, on a thread that holds no lock of the region."""
+
+    def close(self) -> None:
+        """Call nothing any more."""
 
 
 @dataclass(order=True)
@@ -96,6 +99,49 @@ class WallClock:
                 due = heapq.heappop(self._due)
                 if not due.is_cancelled:
                     self._pool.submit(_guarded, due.action)
+
+
+class VirtualClock:
+    """Time that stands still until it is advanced. The same calls in the same order give the same region."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._start = start
+        self._elapsed_s = 0.0
+        self._due: list[_Due] = []
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self._start + timedelta(seconds=self._elapsed_s)
+
+    def after(self, seconds: float, action: Callable[[], None]) -> Timer:
+        """Call `action` once the clock has been advanced by `seconds`."""
+        with self._lock:
+            due = _Due(self._elapsed_s + max(seconds, 0.0), next(self._numbers), action)
+            heapq.heappush(self._due, due)
+        return due
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass: call, on this thread and in order, what is due until then, at its own time."""
+        end_s = self._elapsed_s + seconds
+        while (due := self._next(end_s)) is not None:
+            self._elapsed_s = max(self._elapsed_s, due.at_s)
+            _guarded(due.action)
+        self._elapsed_s = end_s
+
+    def close(self) -> None:
+        """Call nothing any more."""
+        with self._lock:
+            self._due.clear()
+
+    def _next(self, end_s: float) -> _Due | None:
+        with self._lock:
+            while self._due and self._due[0].at_s <= end_s:
+                due = heapq.heappop(self._due)
+                if not due.is_cancelled:
+                    return due
+        return None
 
 
 def _guarded(action: Callable[[], None]) -> None:

@@ -24,7 +24,7 @@ from sandbox.api.images import ImageHooks
 from sandbox.api.instances import InstanceHooks
 from sandbox.api.ledger import Ledger, State, server_error
 from sandbox.api.patches import Patches
-from sandbox.clock import WallClock
+from sandbox.clock import RegionClock, WallClock
 from sandbox.inside import InsideServices, NoServices
 from sandbox.lifecycle import Lifecycle
 from sandbox.own_calls import OwnCalls
@@ -42,13 +42,14 @@ DEBIAN_RELEASED = datetime(2026, 11, 1, 22, 41, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class RegionOptions:
-    """What a region is made with."""
+    """What a region is made with. With a clock of its own nothing happens but what that clock calls."""
 
     name: str
     mode: str
     public_cidr: str
     state_file: Path | None = None
     machine_environment: Mapping[str, str] | None = None
+    clock: RegionClock | None = None
 
 
 class Region:
@@ -68,12 +69,14 @@ class Region:
         self._saver = Saver(self._file.save, self.locks.all) if self._file else None
         self._metadata = Metadata(self.ledger, options.name)
         self._services = self._inside_services()
+        self.clock: RegionClock = options.clock or WallClock()
         self._network = WantedNetwork(substrate, self._ec2, lock=self.ledger.lock, services=self._services)
         self.lifecycle = Lifecycle(
             substrate=substrate,
             ledger=self.ledger,
             settle_network=self._network.settle,
             environment=lambda: options.machine_environment or {},
+            clock=options.clock,
         )
         self._watcher = Watcher(
             substrate=substrate,
@@ -88,7 +91,6 @@ class Region:
             settle_network=self._network.settle,
             changed=self.changed,
         )
-        self.clock = WallClock()
         self._added = services(
             Surroundings(
                 region=options.name,
@@ -99,6 +101,7 @@ class Region:
                 locks=self.locks,
                 names=self.names,
                 substrate=substrate,
+                observe_instances=self.ledger.observe,
                 changed=self.changed,
                 folder=options.state_file.parent if options.state_file else None,
             )
@@ -113,7 +116,8 @@ class Region:
         self._pool.replace_foreign(self._ec2())
         self._pick_up()
         self._network.settle()
-        self._watcher.start()
+        if self.options.clock is None:
+            self._watcher.start()
         for service in self._added:
             service.start()
         if self._saver is not None:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from sandbox import dns
 from sandbox.api.gateway import Locks
+from sandbox.api.ledger import Observer
 from sandbox.api.patches import Patches
 from sandbox.clock import RegionClock
 from sandbox.own_calls import OwnCalls
@@ -28,6 +29,8 @@ class Surroundings:
         calls: The region's own API; never called while a service's lock is held.
         locks: One lock per service; whoever reads or changes moto's state of a service holds its lock.
         names: What machines resolve: `names.put(name, addresses)`.
+        observe_instances: Tells from now on which state or health each instance enters; what is told is
+            called while the lock of EC2 is held, and must only take note.
         changed: Notes that there is something to save, after a change that no API call made.
         folder: A directory for files that live as long as the region runs; None in memory-only regions.
     """
@@ -40,6 +43,7 @@ class Surroundings:
     locks: Locks
     names: dns.Names
     substrate: Substrate
+    observe_instances: Callable[[Observer], None]
     changed: Callable[[], None]
     folder: Path | None
 

@@ -100,4 +100,4 @@ class Watcher:
             before = self._ledger.health.get(instance_id, Health.INITIALIZING)
             is_starting = before is Health.INITIALIZING and instance_id not in responsive
             fallen = Health.INITIALIZING if is_starting else Health.IMPAIRED
-            self._ledger.health[instance_id] = Health.OK if instance_id in responsive else fallen
+            self._ledger.found(instance_id, Health.OK if instance_id in responsive else fallen)

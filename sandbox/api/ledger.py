@@ -34,6 +34,9 @@ class Health(StrEnum):
     IMPAIRED = "impaired"
 
 
+Observer = Callable[[str, State | Health], None]
+
+
 _CODES = {
     State.PENDING: 0,
     State.RUNNING: 16,
@@ -81,6 +84,21 @@ class Ledger:
         self.lock = lock
         self.health: dict[str, Health] = {}
         self._terminate: Callable[[Any], Any] | None = None
+        self._observers: list[Observer] = []
+
+    def observe(self, observer: Observer) -> None:
+        """Tell `observer` what instances enter. It is called with the lock held: it only takes note."""
+        self._observers.append(observer)
+
+    def found(self, instance_id: str, health: Health) -> None:
+        """Record what a look at a running instance's machine said."""
+        if self.health.get(instance_id) is not health:
+            self.health[instance_id] = health
+            self._tell(instance_id, health)
+
+    def _tell(self, instance_id: str, what: State | Health) -> None:
+        for observer in self._observers:
+            observer(instance_id, what)
 
     @property
     def backend(self) -> Any:
@@ -115,6 +133,7 @@ class Ledger:
             instance.state_reason = StateReason(reason.message, reason.code) if reason.code else None
             if state is not State.RUNNING:
                 self.health.pop(instance.id, None)
+            self._tell(instance.id, state)
         self._changed()
 
     def stopped(self, instance: Any) -> None:
