@@ -63,6 +63,11 @@ class RegionNames:
     def image(self, ami_id: str) -> str:
         return f"{self.image_prefix}{ami_id}"
 
+    @property
+    def runtime_dir(self) -> Path:
+        """What programs of other users read: outside the checkout, which only its owner may be able to."""
+        return Path("/run") / self.prefix
+
     def facts_dir(self, instance_id: str) -> Path:
         return self.state_dir / "machines" / instance_id
 

@@ -50,6 +50,8 @@ class Pages:
         del environ
         if path == "operator-address":
             return HttpAnswer(200, {"Content-Type": "text/plain"}, self._operator_address.encode())
+        if self._region is not None and (page := self._region.service_pages.get(path)):
+            return page()
         if path not in self._pages:
             return HttpAnswer(404, {"Content-Type": "text/plain"}, b"no such page\n")
         body = json.dumps(self._pages[path](), indent=2).encode()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from sandbox.substrate import SubstrateError
 
@@ -43,6 +44,17 @@ def run(
         output = _last_lines(done.stderr.decode(errors="replace") or stdout)
         raise SubstrateError(action, output or f"exit code {done.returncode}")
     return stdout
+
+
+def spawn(argv: Sequence[str], *, action: str, log: Path) -> subprocess.Popen[bytes]:
+    """Start a program that goes on, in a session of its own; what it says is added to `log`."""
+    with log.open("ab") as out:
+        try:
+            return subprocess.Popen(  # noqa: S603 - as above
+                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            )
+        except FileNotFoundError as exc:
+            raise SubstrateError(action, f"{argv[0]} is not installed") from exc
 
 
 def _last_lines(text: str) -> str:

@@ -17,12 +17,14 @@ _PROTOCOL_NAMES = {"1": "icmp", "6": "tcp", "17": "udp"}
 
 
 def vpc_states(backend: Any) -> tuple[VpcState, ...]:
-    """Return every VPC that holds a machine, in a stable order."""
+    """Return every VPC that holds a machine or a node of a service, in a stable order."""
     members = group_members(backend)
     machines: dict[str, list[AttachedMachine]] = {}
-    for instance in instances_with_machine(backend):
-        attached = _attached_machine(backend, instance, members)
-        machines.setdefault(instance.nics[0].subnet.vpc_id, []).append(attached)
+    places = [(instance.id, instance.nics[0]) for instance in instances_with_machine(backend)]
+    places += [(nic.id, nic) for nic in node_interfaces(backend)]
+    for member_id, nic in places:
+        attached = _attached_machine(backend, member_id, nic=nic, members=members)
+        machines.setdefault(nic.subnet.vpc_id, []).append(attached)
     return tuple(_vpc_state(backend, vpc_id, machines[vpc_id]) for vpc_id in sorted(machines))
 
 
@@ -32,6 +34,15 @@ def instances_with_machine(backend: Any) -> Iterator[Any]:
         for instance in reservation.instances:
             if instance.state in _WITH_MACHINE and instance.nics:
                 yield instance
+
+
+def node_interfaces(backend: Any) -> Iterator[Any]:
+    """Yield the interfaces that services of the region hold in VPCs; each is a member of the network.
+
+    AWS calls them requester-managed. A node is known by its interface's id wherever a machine is by its
+    instance's.
+    """
+    yield from (nic for nic in list(backend.enis.values()) if nic.requester_managed)
 
 
 def group_members(backend: Any) -> dict[str, tuple[str, ...]]:
@@ -99,10 +110,11 @@ def _nat_address(backend: Any, nat_gateway: Any) -> str | None:
     return address
 
 
-def _attached_machine(backend: Any, instance: Any, members: dict[str, tuple[str, ...]]) -> AttachedMachine:
-    nic = instance.nics[0]
+def _attached_machine(
+    backend: Any, member_id: str, *, nic: Any, members: dict[str, tuple[str, ...]]
+) -> AttachedMachine:
     return AttachedMachine(
-        instance_id=instance.id,
+        instance_id=member_id,
         subnet_id=nic.subnet.id,
         private_address=nic.private_ip_address,
         mac_address=nic.mac_address,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from moto.ec2.models.amis import Ami
 
 from sandbox import dns, imds
 from sandbox.api import addresses, iam_conditions, subjects, vpcs
+from sandbox.api.errors import HttpAnswer
 from sandbox.api.gateway import Gateway, Locks, OperatorPage
 from sandbox.api.images import ImageHooks
 from sandbox.api.instances import InstanceHooks
@@ -91,21 +92,8 @@ class Region:
             settle_network=self._network.settle,
             changed=self.changed,
         )
-        self._added = services(
-            Surroundings(
-                region=options.name,
-                account_id=DEFAULT_ACCOUNT_ID,
-                mode=options.mode,
-                calls=OwnCalls(self.gateway, options.name),
-                clock=self.clock,
-                locks=self.locks,
-                names=self.names,
-                substrate=substrate,
-                observe_instances=self.ledger.observe,
-                changed=self.changed,
-                folder=options.state_file.parent if options.state_file else None,
-            )
-        )
+        self.service_pages: dict[str, Callable[[], HttpAnswer]] = {}
+        self._added = services(self._surroundings())
 
     def start(self) -> None:
         """Begin with what was saved, and the machines that are still there."""
@@ -157,6 +145,23 @@ class Region:
 
     def _ec2(self) -> Any:
         return ec2_backends[DEFAULT_ACCOUNT_ID][self.options.name]
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            region=options.name,
+            account_id=DEFAULT_ACCOUNT_ID,
+            mode=options.mode,
+            calls=OwnCalls(self.gateway, options.name),
+            clock=self.clock,
+            locks=self.locks,
+            names=self.names,
+            substrate=substrate,
+            observe_instances=self.ledger.observe,
+            settle_network=self._network.settle,
+            pages=self.service_pages,
+            changed=self.changed,
+            folder=options.state_file.parent if options.state_file else None,
+        )
 
     def _inside_services(self) -> VpcServices:
         if self.options.mode == "simulated":

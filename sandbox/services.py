@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sandbox import dns
+from sandbox.api.errors import HttpAnswer
 from sandbox.api.gateway import Locks
 from sandbox.api.ledger import Observer
 from sandbox.api.patches import Patches
@@ -31,6 +32,8 @@ class Surroundings:
         names: What machines resolve: `names.put(name, addresses)`.
         observe_instances: Tells from now on which state or health each instance enters; what is told is
             called while the lock of EC2 is held, and must only take note.
+        settle_network: Return when the VPCs are as EC2's state says; called with no lock held.
+        pages: The operator's pages under /_slipway/, by name, beside the region's own.
         changed: Notes that there is something to save, after a change that no API call made.
         folder: A directory for files that live as long as the region runs; None in memory-only regions.
     """
@@ -44,6 +47,8 @@ class Surroundings:
     names: dns.Names
     substrate: Substrate
     observe_instances: Callable[[Observer], None]
+    settle_network: Callable[[], None]
+    pages: dict[str, Callable[[], HttpAnswer]]
     changed: Callable[[], None]
     folder: Path | None
 

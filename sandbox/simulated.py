@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from sandbox.substrate import MachineSpec, PowerState, SubstrateError, VpcState
+from sandbox.substrate import MachineSpec, PowerState, Process, SubstrateError, VpcState
 
 
 class SimulatedSubstrate:
@@ -34,6 +35,15 @@ class SimulatedSubstrate:
         if kind == socket.SOCK_STREAM:
             listener.listen()
         return listener
+
+    def serve(self, member_id: str, argv: Sequence[str], *, user: str, log: Path) -> Process:
+        """Refuse: there is no network to serve from."""
+        del argv, user, log
+        raise SubstrateError(f"serve from {member_id}", "a simulated region runs no programs")
+
+    def runtime_dir(self) -> Path:
+        """Refuse: nothing runs."""
+        raise SubstrateError("run programs", "a simulated region runs none")
 
     def run(self, spec: MachineSpec) -> None:
         """Pretend to boot, after checking what a real host would need."""

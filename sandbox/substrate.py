@@ -9,9 +9,10 @@ triggered: the caller states the whole wanted state, the substrate finds and mak
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 
@@ -76,7 +77,10 @@ class SubnetState:
 
 @dataclass(frozen=True, slots=True)
 class AttachedMachine:
-    """A machine's place in the network. `firewall` is enforced before the machine first runs."""
+    """A machine's place in the network. `firewall` is enforced before the machine first runs.
+
+    A node of a service (a load balancer's) is attached as machines are, by its interface's id.
+    """
 
     instance_id: str
     subnet_id: str
@@ -123,14 +127,41 @@ class SubstrateError(Exception):
         return f"{self.action}: {self.output}"
 
 
+class Process(Protocol):
+    """A program that was started."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return its exit code, or None while it runs."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end."""
+
+
 class Substrate(Protocol):
     """Carries machines, their disks and their network. All methods are safe to call from several threads."""
 
     def apply_network(self, vpcs: tuple[VpcState, ...]) -> None:
-        """Make namespaces, links, addresses, routes and firewalls match `vpcs`, and remove the rest."""
+        """Make namespaces, links, addresses, routes and firewalls match `vpcs`, and remove the rest.
+
+        Programs that run in what is removed are killed.
+        """
 
     def listen(self, vpc_id: str, address: str, port: int, *, kind: socket.SocketKind) -> socket.socket:
         """Return a bound socket inside the VPC's router: TCP sockets listen already, UDP ones receive."""
+
+    def serve(self, member_id: str, argv: Sequence[str], *, user: str, log: Path) -> Process:
+        """Start a program in a member's network as `user`, with no privilege but to bind every port there.
+
+        What `argv` has left in that network from before is killed first: there is one program a member.
+        """
+
+    def runtime_dir(self) -> Path:
+        """Return a directory for what programs read while they run; it ends with the region's network."""
 
     def run(self, spec: MachineSpec) -> None:
         """Create the machine from its image and power it on. Its network place must exist."""

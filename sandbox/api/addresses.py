@@ -37,12 +37,16 @@ class PublicAddresses:
         raise AwsError("AddressLimitExceeded", f"All public addresses of {self._network} are in use.")
 
     def replace_foreign(self, backend: Any) -> None:
-        """Give elastic addresses that were saved when the region had another range one of this range."""
+        """Give addresses that were saved when the region had another range new ones, of this range."""
         for address in backend.addresses:
             if ipaddress.ip_address(address.public_ip) not in self._network:
                 address.public_ip = self.take()
                 if address.eni is not None:
                     address.eni.public_ip = address.public_ip
+        for nic in backend.enis.values():
+            is_ours = nic.requester_managed and nic.public_ip
+            if is_ours and ipaddress.ip_address(nic.public_ip) not in self._network:
+                nic.public_ip = self.take()
 
 
 def public_addresses_in_use(backend: Any) -> set[str]:

@@ -7,19 +7,23 @@ import shutil
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from sandbox import process
 from sandbox.machines import cgroups, debian, vitals, watches
 from sandbox.machines.facts import write_facts
 from sandbox.machines.podman import Container, ContainerRequest, Podman, is_gone
 from sandbox.names import RegionNames, of_checkout
-from sandbox.network import sockets, uplink
+from sandbox.network import namespaces, sockets, uplink
 from sandbox.network.host_network import HostNetwork
-from sandbox.substrate import MachineSpec, PowerState, SubstrateError, VpcState
+from sandbox.substrate import MachineSpec, PowerState, Process, SubstrateError, VpcState
 
 _STOP_TIMEOUT_S = 60
+# A program that serves from a node may bind every port there, so it needs no privilege at all.
+_SERVING_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0"}
+_UNPRIVILEGED = ("setpriv", "--clear-groups", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
 _REBOOT_SIGNAL = "SIGRTMIN+5"  # systemd(1): starts reboot.target
 # How a container ends tells how its init ended: the kernel turns reboot(2) in a PID namespace into these
 # signals.
@@ -74,6 +78,26 @@ class HostSubstrate:
     def listen_region(self, port: int) -> socket.socket:
         """Return a listening TCP socket on `region_address`."""
         return self._network.listen_region(port)
+
+    def serve(self, member_id: str, argv: Sequence[str], *, user: str, log: Path) -> Process:
+        """Start a program in a member's network as `user`."""
+        if not self._network.has_place(member_id):
+            raise SubstrateError(f"serve from {member_id}", "it has no place in the network")
+        namespace = self.names.machine_namespace(member_id)
+        namespaces.kill_programs(namespace)
+        sockets.write_sysctls(namespace, _SERVING_SYSCTLS)
+        entry = ["nsenter", f"--net={sockets.NAMESPACES / namespace}"]
+        return process.spawn(
+            [*entry, *_UNPRIVILEGED, f"--reuid={user}", f"--regid={user}", *argv],
+            action=f"serve from {member_id}",
+            log=log,
+        )
+
+    def runtime_dir(self) -> Path:
+        """Return the region's directory under /run."""
+        made = self.names.runtime_dir
+        made.mkdir(mode=0o711, exist_ok=True)
+        return made
 
     def run(self, spec: MachineSpec) -> None:
         """Create the machine from its image and power it on."""
@@ -180,6 +204,7 @@ class HostSubstrate:
         """
         self._podman.remove(*(container.instance_id for container in self._podman.containers()))
         self._network.destroy()
+        shutil.rmtree(self.names.runtime_dir, ignore_errors=True)
         shutil.rmtree(self.names.state_dir / "machines", ignore_errors=True)
         if images:
             for ami_id in self.images():

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +37,21 @@ def ensure(name: str, sysctls: dict[str, str]) -> None:
 
 
 def remove(name: str) -> None:
-    """Remove the namespace and its links.
+    """Remove the namespace, its links and the programs in it.
 
     The links go first: a socket that some process still holds open keeps a nameless namespace alive.
     """
+    kill_programs(name)
     clear(name)
     process.run(["ip", "netns", "delete", name], action=f"remove network namespace {name}")
+
+
+def kill_programs(name: str) -> None:
+    """End every program in the namespace at once, whoever started it."""
+    listed = process.run(["ip", "netns", "pids", name], action=f"list programs in {name}")
+    for pid in listed.split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def clear(name: str) -> None:
