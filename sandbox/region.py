@@ -147,6 +147,7 @@ class Region:
         return ec2_backends[DEFAULT_ACCOUNT_ID][self.options.name]
 
     def _surroundings(self) -> Surroundings:
+        options = self.options
         return Surroundings(
             region=options.name,
             account_id=DEFAULT_ACCOUNT_ID,
@@ -155,7 +156,7 @@ class Region:
             clock=self.clock,
             locks=self.locks,
             names=self.names,
-            substrate=substrate,
+            substrate=self.substrate,
             observe_instances=self.ledger.observe,
             settle_network=self._network.settle,
             pages=self.service_pages,
