@@ -5,39 +5,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from troposphere import GetStackOutput, Split
 
+from orchestrator.domain.stack import EnvironmentStack, Kind, NetworkStack, stack_name
+
 if TYPE_CHECKING:
     from troposphere import Template
 
-
-class NetworkStack(StrEnum):
-    """The stacks of a network."""
-
-    NETWORK = "network"
-    SECURITY = "security"
-    DATABASE = "database"
-    BALANCER = "balancer"
-    AUDIT = "audit"
-
-
-class EnvironmentStack(StrEnum):
-    """The stacks of an environment."""
-
-    STATE = "state"
-    QUEUES = "queues"
-    FUNCTIONS = "functions"
-    STORAGE = "storage"
-    CDN = "cdn"
-    ACCESS = "access"
-    FLEETS = "fleets"
-    OPERATIONS = "operations"
-
-
-Kind = NetworkStack | EnvironmentStack
+__all__ = [
+    "EnvironmentStack",
+    "Kind",
+    "NetworkStack",
+    "Stack",
+    "bucket_name",
+    "list_output",
+    "logical",
+    "output",
+    "stack_name",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +45,6 @@ class Stack:
         """Return the template as compact JSON: CloudFormation takes 51,200 bytes of it."""
         text: str = self.template.to_json(indent=None, separators=(",", ":"), sort_keys=True)
         return text
-
-
-def stack_name(owner: str, kind: Kind) -> str:
-    """Return the name of a stack; `owner` is the network's or the environment's name."""
-    return f"slipway-{owner}-{kind.value}"
 
 
 def output(owner: str, kind: Kind, name: str) -> GetStackOutput:
