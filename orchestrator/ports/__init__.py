@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What workflows need of the world. Adapters have these shapes; only cli.py joins them.
+
+Every method raises AwsError (NotFound where the object is asked for by id) or RemoteError, never a library's
+own error.
+"""
+
+from orchestrator.ports.images import Builder, BuildRequest, Images
+from orchestrator.ports.machines import Machine, MachineRequest, Machines, Subnet, Tagged
+from orchestrator.ports.programs import CommandResult, KeyMaker, Programs, RemoteShell, Shells
+from orchestrator.ports.screen import Reporter, StepSink
+from orchestrator.ports.stacks import Bundle, Bundles, ChangeSetRequest, Stacks, Templates
+from orchestrator.ports.state import HeldLock, Identity, Lock, Locks, Objects, Parameters, StoredObject
+
+__all__ = [
+    "BuildRequest",
+    "Builder",
+    "Bundle",
+    "Bundles",
+    "ChangeSetRequest",
+    "CommandResult",
+    "HeldLock",
+    "Identity",
+    "Images",
+    "KeyMaker",
+    "Lock",
+    "Locks",
+    "Machine",
+    "MachineRequest",
+    "Machines",
+    "Objects",
+    "Parameters",
+    "Programs",
+    "RemoteShell",
+    "Reporter",
+    "Shells",
+    "Stacks",
+    "StepSink",
+    "StoredObject",
+    "Subnet",
+    "Tagged",
+    "Templates",
+]
