@@ -104,23 +104,22 @@ def _run(options: DaemonOptions, report: Report) -> int:
     options.state_dir.write(DaemonRecord(os.getpid(), port, options.mode, options.region))
     carried = carrier(options.mode, options.state_dir, on_progress=report)
     pages = Pages(mode=options.mode, region_name=options.region, operator_address=carried.operator_address)
-    region = Region(_region_options(options, carried), carried.substrate, pages)
+    endpoint = f"http://127.0.0.1:{port}"
+    region = Region(_region_options(options, carried, endpoint), carried.substrate, pages)
     region.start()
     pages.describe(region)
     server = ApiServer(region.gateway)
     server.serve(listener)
     if carried.listen_api is not None:
         server.serve(carried.listen_api(API_PORT))
-    begin = threading.Thread(
-        target=_begin, args=(region, pages, f"http://127.0.0.1:{port}", report), name="begin", daemon=True
-    )
+    begin = threading.Thread(target=_begin, args=(region, pages, endpoint, report), name="begin", daemon=True)
     begin.start()
     stopping.wait()
     _end(server, region, carried)
     return 0
 
 
-def _region_options(options: DaemonOptions, carried: Carrier) -> RegionOptions:
+def _region_options(options: DaemonOptions, carried: Carrier, endpoint: str) -> RegionOptions:
     environment = {}
     if carried.api_address:
         environment["AWS_ENDPOINT_URL"] = f"http://{carried.api_address}"
@@ -128,6 +127,7 @@ def _region_options(options: DaemonOptions, carried: Carrier) -> RegionOptions:
         name=options.region,
         mode=options.mode,
         public_cidr=carried.public_cidr,
+        endpoint=endpoint,
         state_file=options.state_dir.saved,
         machine_environment=environment,
     )

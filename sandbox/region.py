@@ -18,7 +18,7 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import Ami
 
 from sandbox import dns, imds
-from sandbox.api import addresses, iam_conditions, subjects, vpcs
+from sandbox.api import addresses, copies, iam_conditions, service_state, subjects, vpcs
 from sandbox.api.errors import HttpAnswer
 from sandbox.api.gateway import Gateway, Locks, OperatorPage
 from sandbox.api.images import ImageHooks
@@ -48,6 +48,7 @@ class RegionOptions:
     name: str
     mode: str
     public_cidr: str
+    endpoint: str
     state_file: Path | None = None
     machine_environment: Mapping[str, str] | None = None
     clock: RegionClock | None = None
@@ -151,6 +152,7 @@ class Region:
         return Surroundings(
             region=options.name,
             account_id=DEFAULT_ACCOUNT_ID,
+            endpoint=self.options.endpoint,
             mode=options.mode,
             calls=OwnCalls(self.gateway, options.name),
             clock=self.clock,
@@ -177,6 +179,8 @@ class Region:
         addresses.install(self._patches, self._pool)
         vpcs.install(self._patches)
         iam_conditions.install(self._patches)
+        copies.install(self._patches)
+        service_state.install(self._patches)
         InstanceHooks(self.ledger, self.lifecycle).install(self._patches)
         ImageHooks(
             self.ledger, substrate=self.substrate, captures=self.lifecycle, changed=self.changed

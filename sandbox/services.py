@@ -27,6 +27,7 @@ class Surroundings:
     """What a service may use.
 
     Attributes:
+        endpoint: The URL at which programs of this host reach the region's API.
         calls: The region's own API; never called while a service's lock is held.
         locks: One lock per service; whoever reads or changes moto's state of a service holds its lock.
         names: What machines resolve: `names.put(name, addresses)`.
@@ -40,6 +41,7 @@ class Surroundings:
 
     region: str
     account_id: str
+    endpoint: str
     mode: str
     calls: OwnCalls
     clock: RegionClock
@@ -68,5 +70,6 @@ class Service(Protocol):
 
 def services(surroundings: Surroundings) -> tuple[Service, ...]:
     """Make all services, in the order in which they start; they close in the reverse order."""
-    del surroundings
-    return ()
+    from sandbox.lambdas.service import LambdaService  # noqa: PLC0415 - it needs the types above
+
+    return (LambdaService(surroundings),)

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
@@ -124,19 +125,18 @@ def _plain(image: Image.Image) -> Image.Image:
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Bring wide greys into 0-255."""
     wide = image.convert("F")
-    found = wide.getextrema()
-    lowest, highest = _black_and_white(image.mode, (float(found[0]), float(found[1])))
+    lowest, highest = _black_and_white(image.mode, wide.getextrema())
     scale = 255 / (highest - lowest or 1)
     return wide.point(lambda value: value * scale - lowest * scale).convert("L")
 
 
-def _black_and_white(mode: str, found: tuple[float, float]) -> tuple[float, float]:
+def _black_and_white(mode: str, found: Any) -> tuple[float, float]:
     """Return which values are black and white: the smallest usual range that holds what was found."""
     if mode.startswith("I;16"):
         return 0.0, 65535.0
     limits = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
     fitting = [limit for limit in limits if found[0] >= 0 and found[1] <= limit]
-    return (0.0, fitting[0]) if fitting else found
+    return (0.0, fitting[0]) if fitting else (found[0], found[1])
 
 
 def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from flask import Flask
@@ -30,6 +30,8 @@ OperatorPage = Callable[[str, Environ], HttpAnswer]
 OWN_PATHS = "/_slipway/"
 BAD_REQUEST = 400
 FORBIDDEN = 403
+# Operations that may take minutes and lock what they touch themselves.
+_LOCK_THEMSELVES = frozenset({("lambda", "Invoke")})
 # Operations that answer before the machines and networks follow.
 _ANSWERS_AT_ONCE = frozenset({"RunInstances", "StartInstances", "StopInstances", "TerminateInstances"})
 
@@ -138,7 +140,7 @@ class Gateway:
                 f"ec2.{call.operation} in {call.target.region}: this region is {self._region}; it"
             )
         allowlist.check(call)
-        with self._locks.of(call.target.service):
+        with self._turn(call):
             token = current_environ.set(call.environ)
             try:
                 answer = self._ask_moto(call)
@@ -149,6 +151,11 @@ class Gateway:
                 self._settle_network()
             self._changed()
         return answer
+
+    def _turn(self, call: ApiCall) -> AbstractContextManager[Any]:
+        if (call.target.service, call.operation) in _LOCK_THEMSELVES:
+            return nullcontext()
+        return self._locks.of(call.target.service)
 
     def _ask_moto(self, call: ApiCall) -> HttpAnswer:
         response = Response.from_app(self._moto, call.environ, buffered=True)

@@ -108,14 +108,17 @@ def make_region(substrate: SimulatedSubstrate, state_file: Path | None = None) -
     """Run a region until the generator is closed."""
     forget_everything()
     pages = Pages(mode="simulated", region_name=REGION, operator_address="127.0.0.1")
-    region = Region(RegionOptions(REGION, "simulated", "198.18.0.0/15", state_file), substrate, pages)
+    listener = socket.create_server(("127.0.0.1", 0))
+    endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    options = RegionOptions(REGION, "simulated", "198.18.0.0/15", endpoint, state_file)
+    region = Region(options, substrate, pages)
     region.start()
     region.install_public_image()
     pages.describe(region)
     server = ApiServer(region.gateway)
-    port = server.serve(socket.create_server(("127.0.0.1", 0)))
+    server.serve(listener)
     try:
-        yield LocalRegion(region, substrate, f"http://127.0.0.1:{port}")
+        yield LocalRegion(region, substrate, endpoint)
     finally:
         server.close()
         try:
