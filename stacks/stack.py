@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from troposphere import GetStackOutput, Split
+from troposphere import GetStackOutput, Join, Split
 
 from orchestrator.domain.stack import EnvironmentStack, Kind, NetworkStack, stack_name
 
@@ -56,8 +56,11 @@ def output(owner: str, kind: Kind, name: str) -> GetStackOutput:
 
 
 def list_output(owner: str, kind: Kind, name: str) -> Split:
-    """Refer weakly to an output that holds several values, joined by commas."""
-    return Split(",", output(owner, kind, name))
+    """Refer weakly to an output that holds several values, joined by commas.
+
+    Fn::Split is documented to take Fn::Join, but not (yet) Fn::GetStackOutput itself.
+    """
+    return Split(",", Join("", [output(owner, kind, name)]))
 
 
 def logical(name: str) -> str:
