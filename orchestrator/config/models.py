@@ -56,6 +56,13 @@ class ImageVariants(StrictModel):
     quality: Annotated[int, Field(ge=1, le=100)] = 82
 
 
+class Cdn(StrictModel):
+    """A name of one's own for the CDN. CloudFront takes certificates from us-east-1 only."""
+
+    host: HostName
+    certificate_arn: Annotated[str, Field(pattern=r"^arn:aws:acm:us-east-1:")]
+
+
 class Storage(StrictModel):
     """How long objects are kept in an environment's buckets."""
 
@@ -78,6 +85,7 @@ class Environment(StrictModel):
     host: HostName | None = None
     fleets: Mapping[Name, Fleet] = Field(default_factory=dict)
     image_variants: ImageVariants = ImageVariants()
+    cdn: Cdn | None = None
     storage: Storage = Storage()
     alert_emails: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
     budget_usd: Annotated[int, Field(ge=1)] | None = None
