@@ -18,7 +18,8 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import Ami
 
 from sandbox import dns, imds
-from sandbox.api import addresses, copies, iam_conditions, service_state, subjects, vpcs
+from sandbox.api import addresses, copies, corrections, iam_conditions, service_state, subjects, vpcs
+from sandbox.api.access.guard import REFUSALS, Guard
 from sandbox.api.errors import HttpAnswer
 from sandbox.api.gateway import Gateway, Locks, OperatorPage
 from sandbox.api.images import ImageHooks
@@ -90,6 +91,7 @@ class Region:
             region=options.name,
             locks=self.locks,
             own_pages=own_pages,
+            authorise=Guard(DEFAULT_ACCOUNT_ID, options.name).check,
             settle_network=self._network.settle,
             changed=self.changed,
         )
@@ -174,11 +176,12 @@ class Region:
     def _install(self) -> None:
         self._patches.replace(settings, "ec2_load_default_amis", lambda: False)
         # Codes that every service may answer; moto warns of those that are not in a service's own model.
-        common = {*errors.COMMON_ERROR_CODES, "UnsupportedOperation", "InternalError"}
+        common = {*errors.COMMON_ERROR_CODES, *REFUSALS, "UnsupportedOperation", "InternalError"}
         self._patches.replace(errors, "COMMON_ERROR_CODES", common)
         addresses.install(self._patches, self._pool)
         vpcs.install(self._patches)
         iam_conditions.install(self._patches)
+        corrections.install(self._patches)
         copies.install(self._patches)
         service_state.install(self._patches)
         InstanceHooks(self.ledger, self.lifecycle).install(self._patches)

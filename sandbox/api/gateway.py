@@ -90,10 +90,12 @@ class Gateway:
         region: str,
         locks: Locks,
         own_pages: OperatorPage,
+        authorise: Callable[[ApiCall], None],
         settle_network: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
         self._region = region
+        self._authorise = authorise
         self._locks = locks
         self._own_pages = own_pages
         self._settle_network = settle_network
@@ -140,6 +142,7 @@ class Gateway:
                 f"ec2.{call.operation} in {call.target.region}: this region is {self._region}; it"
             )
         allowlist.check(call)
+        self._authorise(call)
         with self._turn(call):
             token = current_environ.set(call.environ)
             try:

@@ -24,6 +24,12 @@ TRUST = json.dumps(
         ],
     }
 )
+MAY_SEND = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}],
+    }
+)
 BUCKET = "uploads-of-a-test"
 
 
@@ -38,6 +44,8 @@ def bundle(source: str) -> bytes:
 @pytest.fixture(name="create")
 def fixture_create(local: LocalRegion) -> Callable[..., str]:
     role = local.client("iam").create_role(RoleName="function", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+
+    local.client("iam").put_role_policy(RoleName="function", PolicyName="send", PolicyDocument=MAY_SEND)
 
     def create(source: str, **options: Any) -> str:
         made = local.client("lambda").create_function(

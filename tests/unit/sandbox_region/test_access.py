@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions of a role may do what its policies allow, and machines nothing without a role."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.unit.sandbox_region.conftest import LocalRegion
+
+TRUSTED = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+TRUST = {"Version": "2012-10-17", "Statement": [TRUSTED]}
+READ_DEV = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameter", "ssm:GetParametersByPath"],
+            "Resource": "arn:aws:ssm:*:*:parameter/slipway/dev/*",
+        }
+    ],
+}
+
+
+@pytest.fixture(name="session")
+def fixture_session(local: LocalRegion) -> dict[str, str]:
+    """Return credentials of a role that may read dev's parameters."""
+    iam, ssm = local.client("iam"), local.client("ssm")
+    arn = iam.create_role(RoleName="dev-api", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="dev-api", PolicyName="read", PolicyDocument=json.dumps(READ_DEV))
+    for environment in ("dev", "production"):
+        ssm.put_parameter(Name=f"/slipway/{environment}/key", Value=environment, Type="SecureString")
+    given = local.client("sts").assume_role(RoleArn=arn, RoleSessionName="i-1")["Credentials"]
+    return {
+        "aws_access_key_id": given["AccessKeyId"],
+        "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
+    }
+
+
+def refusal(call: Any, **parameters: Any) -> tuple[str, str]:
+    with pytest.raises(ClientError) as refused:
+        call(**parameters)
+    error = refused.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+def test_a_role_reads_what_its_policy_names(local: LocalRegion, session: dict[str, str]) -> None:
+    ssm = local.client("ssm", **session)
+    assert ssm.get_parameter(Name="/slipway/dev/key")["Parameter"]["Name"] == "/slipway/dev/key"
+
+
+def test_a_role_can_t_read_another_environment_s_parameter(
+    local: LocalRegion, session: dict[str, str]
+) -> None:
+    ssm = local.client("ssm", **session)
+    assert refusal(ssm.get_parameter, Name="/slipway/production/key") == (
+        "AccessDeniedException",
+        "User: arn:aws:sts::123456789012:assumed-role/dev-api/i-1 is not authorized to perform: "
+        "ssm:GetParameter on resource: arn:aws:ssm:us-east-1:123456789012:parameter/slipway/production/key "
+        "because no identity-based policy allows the ssm:GetParameter action",
+    )
+    assert refusal(ssm.get_parameters_by_path, Path="/slipway")[0] == "AccessDeniedException"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code"),
+    [
+        ("s3", "list_buckets", "AccessDenied"),
+        ("ec2", "describe_instances", "UnauthorizedOperation"),
+        ("iam", "list_roles", "AccessDenied"),
+    ],
+)
+def test_what_no_policy_allows_is_refused_in_the_words_of_the_service(
+    local: LocalRegion, session: dict[str, str], service: str, operation: str, code: str
+) -> None:
+    client = local.client(service, **session)
+    assert refusal(getattr(client, operation))[0] == code
+
+
+def test_a_changed_policy_counts_at_once(local: LocalRegion, session: dict[str, str]) -> None:
+    ssm = local.client("ssm", **session)
+    ssm.get_parameter(Name="/slipway/dev/key")
+    local.client("iam").delete_role_policy(RoleName="dev-api", PolicyName="read")
+    assert refusal(ssm.get_parameter, Name="/slipway/dev/key")[0] == "AccessDeniedException"
+
+
+def test_everyone_may_ask_who_they_are(local: LocalRegion, session: dict[str, str]) -> None:
+    arn = local.client("sts", **session).get_caller_identity()["Arn"]
+    assert arn == "arn:aws:sts::123456789012:assumed-role/dev-api/i-1"
