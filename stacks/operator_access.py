@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What operating an environment takes, in three policies: its state, its secrets, and its fleets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.config.models import Environment
+from stacks.fleets import has_balancer
+from stacks.inputs import EnvironmentInputs
+from stacks.machines import group_name
+from stacks.policies import (
+    allow_everywhere,
+    arn,
+    asset_arn,
+    bucket_arn,
+    parameter_arn,
+    role_path,
+    use_key_for_parameters,
+)
+from stacks.policy import Statement, allow
+from stacks.stack import NetworkStack, logical, output
+
+_SEE = (
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:DescribeInstanceRefreshes",
+    "autoscaling:DescribeLifecycleHooks",
+    "autoscaling:DescribePolicies",
+    "autoscaling:DescribeScalingActivities",
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetMetricData",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:DescribeLaunchTemplates",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "ssm:DescribeParameters",
+)
+_ROLL = (
+    "autoscaling:CancelInstanceRefresh",
+    "autoscaling:EnterStandby",
+    "autoscaling:ExitStandby",
+    "autoscaling:ResumeProcesses",
+    "autoscaling:RollbackInstanceRefresh",
+    "autoscaling:SetInstanceHealth",
+    "autoscaling:SetInstanceProtection",
+    "autoscaling:StartInstanceRefresh",
+    "autoscaling:SuspendProcesses",
+    "autoscaling:TerminateInstanceInAutoScalingGroup",
+)
+
+
+def policies(inputs: EnvironmentInputs) -> dict[str, list[Statement]]:
+    """Return the statements of each policy, by its title."""
+    return {
+        "OperateState": _state_statements(inputs.environment),
+        "OperateSecrets": _secret_statements(inputs),
+        "OperateFleets": _fleet_statements(inputs),
+    }
+
+
+def _state_statements(environment: Environment) -> list[Statement]:
+    buckets = [bucket_arn(environment.config_bucket), asset_arn(environment, "bundles")]
+    # Deleting hides an object; its versions stay, and only their lifecycle removes them.
+    return [
+        allow(["s3:ListBucket"], buckets),
+        allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"{bucket}/*" for bucket in buckets]),
+    ]
+
+
+def _secret_statements(inputs: EnvironmentInputs) -> list[Statement]:
+    environment = inputs.environment
+    everything = parameter_arn(environment, "*")
+    return [
+        allow(
+            [
+                "ssm:AddTagsToResource",
+                "ssm:DeleteParameter",
+                "ssm:DeleteParameters",
+                "ssm:GetParameter",
+                "ssm:GetParameterHistory",
+                "ssm:GetParameters",
+                "ssm:GetParametersByPath",
+                "ssm:LabelParameterVersion",
+                "ssm:ListTagsForResource",
+                "ssm:PutParameter",
+            ],
+            [everything.removesuffix("/*"), everything],
+        ),
+        use_key_for_parameters(
+            output(inputs.network.name, NetworkStack.SECURITY, "DataKeyArn"),
+            environment,
+            ["*"],
+            actions=["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
+        ),
+        allow(
+            [
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:GetSecretValue",
+                "secretsmanager:PutSecretValue",
+            ],
+            [arn(environment, "secretsmanager", f"secret:slipway/{environment.name}/*")],
+        ),
+    ]
+
+
+def _fleet_statements(inputs: EnvironmentInputs) -> list[Statement]:
+    environment = inputs.environment
+    groups = [
+        arn(
+            environment,
+            "autoscaling",
+            f"autoScalingGroup:*:autoScalingGroupName/{group_name(environment.name, fleet)}",
+        )
+        for fleet in sorted(environment.fleets)
+    ]
+    statements = [allow_everywhere(_SEE), *([allow(_ROLL, groups)] if groups else [])]
+    statements += [
+        allow(
+            ["ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplateVersions"],
+            [arn(environment, "ec2", "launch-template/*")],
+            condition=_of_environment(environment),
+        ),
+        *_launch_statements(environment),
+    ]
+    if has_balancer(inputs):
+        statements.append(_drain_statement(inputs))
+    return statements
+
+
+def _launch_statements(environment: Environment) -> list[Statement]:
+    """Let Auto Scaling be told to launch a version: AWS asks whether the caller could do so himself.
+
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
+    """
+    kinds = ("instance", "volume", "network-interface", "subnet", "security-group")
+    from_template = {
+        "Bool": {"ec2:IsLaunchTemplateResource": "true"},
+        "ArnLike": {"ec2:LaunchTemplate": arn(environment, "ec2", "launch-template/*")},
+    }
+    return [
+        allow(
+            ["ec2:RunInstances"],
+            [
+                *(arn(environment, "ec2", f"{kind}/*") for kind in kinds),
+                f"arn:aws:ec2:{environment.region}::image/*",
+            ],
+            condition=from_template,
+        ),
+        allow(
+            ["ec2:RunInstances"],
+            [arn(environment, "ec2", "launch-template/*")],
+            condition=_of_environment(environment),
+        ),
+        allow(
+            ["ec2:CreateTags"],
+            [arn(environment, "ec2", f"{kind}/*") for kind in kinds],
+            condition={"StringEquals": {"ec2:CreateAction": "RunInstances"}},
+        ),
+        allow(
+            ["iam:PassRole"],
+            [f"arn:aws:iam::{environment.account_id}:role{role_path(environment)}*"],
+            condition={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        ),
+    ]
+
+
+def _drain_statement(inputs: EnvironmentInputs) -> Statement:
+    """Let a deploy take machines out of the balancer and put them back."""
+    target_group = f"{logical(inputs.environment.name)}TargetGroupArn"
+    return allow(
+        ["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"],
+        [output(inputs.network.name, NetworkStack.BALANCER, target_group)],
+    )
+
+
+def _of_environment(environment: Environment) -> dict[str, Any]:
+    return {"StringEquals": {"aws:ResourceTag/slipway:environment": environment.name}}
