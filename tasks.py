@@ -54,7 +54,7 @@ def bench(context: Context):
 
 @command
 def lock(context: Context):
-    """Write requirements.lock anew from requirements.in, with hashes."""
+    """Write the lock files anew from the requirements, with hashes."""
     context.prove("lock")
 
 

@@ -16,9 +16,19 @@ from orchestrator.tools import process
 PYTHON_FILES = ("orchestrator", "sandbox", "stacks", "functions", "tests", "roles", "tasks.py")
 SHELL_FILES = ("inv", ".ci/run")
 ANSIBLE_FILES = ("roles", "playbooks", ".config/molecule")
-COMPILE = ("uv", "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate")
-LOCK = (*COMPILE, "--python-version", "3.11", "requirements.in", "--output-file", "requirements.lock")
+COMPILE = (
+    "uv",
+    "pip",
+    "compile",
+    "--quiet",
+    "--generate-hashes",
+    "--no-header",
+    "--no-annotate",
+    "--python-version",
+    "3.11",
+)
 WRITE_READMES = "from pathlib import Path; from roles.readme import write_all; write_all(Path('roles'))"
+TEMPLATES = "build/templates"
 LINT_TIMEOUT_S = 900.0
 
 
@@ -48,6 +58,24 @@ class Outcome:
     output: str = ""
 
 
+def _lock(name: str) -> Check:
+    files = (f"{name}.in", "--output-file", f"{name}.lock")
+    return Check(f"{name}.lock", (*COMPILE, "--python-version", "3.11", *files))
+
+
+# Each reads what the first one writes.
+TEMPLATE_LINT = (
+    Check("templates of stacks", ("python", "-m", "stacks.write", TEMPLATES)),
+    Check("cfn-lint", ("cfn-lint", f"{TEMPLATES}/*.json")),
+    Check(
+        "checkov",
+        # In an environment of its own, which ./inv makes; it asks nobody for anything.
+        (
+            *(".venv/checkov/bin/checkov", "--directory", TEMPLATES, "--framework", "cloudformation"),
+            *("--quiet", "--compact", "--skip-download", "--skip-results-upload"),
+        ),
+    ),
+)
 LINT = (
     Check("ruff check", ("ruff", "check", *PYTHON_FILES)),
     Check("ruff format", ("ruff", "format", "--check", *PYTHON_FILES)),
@@ -57,6 +85,7 @@ LINT = (
     Check("packer fmt image", ("packer", "fmt", "-check", "packer/image.pkr.hcl")),
     Check("packer fmt plugins", ("packer", "fmt", "-check", "packer/plugins.pkr.hcl")),
     Check("mypy", ("mypy",)),
+    *TEMPLATE_LINT,
 )
 ANSIBLE_LINT = Check(
     "ansible-lint", ("ansible-lint", "--offline", "-q", "-c", ".config/ansible-lint.yml", *ANSIBLE_FILES)
@@ -69,7 +98,7 @@ SELECTIONS = {
     "all": Selection(quiet=(*LINT, ANSIBLE_LINT), shown=(FAST, MACHINES)),
     "bench": Selection(shown=(Check("bench", ("pytest", "-q", "-s", "-m", "bench", "tests/bench")),)),
     "docs": Selection(quiet=(Check("READMEs of roles", ("python", "-c", WRITE_READMES)),)),
-    "lock": Selection(quiet=(Check("requirements.lock", LOCK),)),
+    "lock": Selection(quiet=tuple(_lock(name) for name in LOCKS)),
 }
 
 

@@ -16,11 +16,11 @@ APT = '#!/bin/sh\necho "apt-get $*" >>"$RECORD"\n'
 # Stands for the system's Python: it is new enough, and what it calls a venv only records.
 PYTHON = """#!/bin/sh
 case "$*" in
-"-m venv .venv")
-    mkdir -p .venv/bin
-    printf '#!/bin/sh\\necho "python $*" >>"$RECORD"\\n' >.venv/bin/python
-    printf '#!/bin/sh\\necho "invoke $*"\\nexit 7\\n' >.venv/bin/invoke
-    chmod +x .venv/bin/python .venv/bin/invoke
+"-m venv "*)
+    mkdir -p "$3/bin"
+    printf '#!/bin/sh\\necho "python $*" >>"$RECORD"\\n' >"$3/bin/python"
+    printf '#!/bin/sh\\necho "invoke $*"\\nexit 7\\n' >"$3/bin/invoke"
+    chmod +x "$3/bin/python" "$3/bin/invoke"
     ;;
 esac
 """
@@ -35,6 +35,7 @@ class BareMachine:
         (self.checkout / "packer").mkdir(parents=True)
         shutil.copy2(PROJECT / "inv", self.checkout)
         (self.checkout / "requirements.lock").write_text("locked\n")
+        (self.checkout / "requirements-checkov.lock").write_text("locked apart\n")
         self.binaries.mkdir()
         for name in BASICS:
             found = shutil.which(name)
@@ -93,6 +94,20 @@ def test_another_lock_is_installed(machine: BareMachine) -> None:
     (machine.checkout / "requirements.lock").write_text("another\n")
     machine.inv()
     assert any("--require-hashes" in line for line in machine.recorded())
+
+
+def test_the_scanner_s_own_packages_are_installed_for_the_first_proof_only(machine: BareMachine) -> None:
+    machine.add("apt-get", APT)
+    machine.inv("--list")
+    machine.record.unlink()
+    machine.inv("gc")
+    assert machine.recorded() == []
+    done = machine.inv("test", "--fast")
+    assert [line.endswith("-r requirements-checkov.lock") for line in machine.recorded()] == [True]
+    assert (done.stdout, done.returncode) == ("invoke test --fast\n", 7)
+    machine.record.unlink()
+    machine.inv("lint")
+    assert machine.recorded() == []
 
 
 def test_without_apt_it_names_the_packages_and_stops(machine: BareMachine) -> None:
