@@ -114,7 +114,7 @@ def check_read(handler: Handler, call: Call, physical_id: str, given: Properties
         if not (name in hidden and name not in seen)
         and not holds(value, seen.get(name), ordered=_is_ordered(schema, name))
     }
-    assert differing == {}, f"{handler.type_name}: given, and read"
+    assert not differing, f"{handler.type_name}: given, and read: {differing}"
     assert set(seen) <= set(schema["properties"]) - _top_level(schema, "readOnlyProperties")
 
 
@@ -132,7 +132,8 @@ def holds(given: Any, seen: Any, *, ordered: bool = True) -> bool:
 
 def uncovered(handler: Handler, properties: Properties) -> set[str]:
     """Return the properties, in dots, that the handler does not claim to apply."""
-    return {path for path in _paths(properties) if not _is_covered(path, handler.properties)}
+    paths = {path for name, value in properties.items() for path in _paths(value, name)}
+    return {path for path in paths if not _is_covered(path, handler.properties)}
 
 
 def missing_attributes(trip: Trip, physical: Physical) -> set[str]:
@@ -175,10 +176,10 @@ def _pairs(given: list[Any], seen: list[Any], ordered: bool) -> bool:
     return True
 
 
-def _paths(value: Any, prefix: str = "") -> Iterator[str]:
+def _paths(value: Any, prefix: str) -> Iterator[str]:
     if isinstance(value, Mapping) and value:
         for name, below in value.items():
-            yield from _paths(below, f"{prefix}.{name}" if prefix else name)
+            yield from _paths(below, f"{prefix}.{name}")
     elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
         for each in value:
             yield from _paths(each, prefix)

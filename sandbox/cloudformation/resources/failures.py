@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tell what is absent from what went wrong, and undo a create that fails half-way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sandbox.cloudformation.handler import Call, HandlerError
+
+POLL_S = 1.0
+
+
+def code_of(error: ClientError) -> str:
+    """Return the code of an AWS error."""
+    return str(error.response["Error"]["Code"])
+
+
+@contextmanager
+def absent_is_fine(*codes: str) -> Iterator[None]:
+    """Pass over the errors that say that something is not there."""
+    try:
+        yield
+    except ClientError as error:
+        if code_of(error) not in codes:
+            raise
+
+
+def unless_absent(fetch: Callable[[], Any], *codes: str) -> Any | None:
+    """Return what `fetch` returns; None if AWS answers with one of the codes."""
+    with absent_is_fine(*codes):
+        return fetch()
+    return None
+
+
+@contextmanager
+def undone_by(undo: Callable[[], Any]) -> Iterator[None]:
+    """Call `undo` if the block fails, and let the failure go on."""
+    try:
+        yield
+    except (ClientError, HandlerError):
+        undo()
+        raise
+
+
+def wait_until(call: Call, is_done: Callable[[], bool]) -> None:
+    """Ask again and again, in the region's time, until it is done or the engine gives up."""
+    while not is_done():
+        if not call.is_alive():
+            raise HandlerError("The operation was cancelled while it waited.")
+        call.sleep(POLL_S)
