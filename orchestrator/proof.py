@@ -16,17 +16,8 @@ from orchestrator.tools import process
 PYTHON_FILES = ("orchestrator", "sandbox", "stacks", "functions", "tests", "roles", "tasks.py")
 SHELL_FILES = ("inv", ".ci/run")
 ANSIBLE_FILES = ("roles", "playbooks", ".config/molecule")
-COMPILE = (
-    "uv",
-    "pip",
-    "compile",
-    "--quiet",
-    "--generate-hashes",
-    "--no-header",
-    "--no-annotate",
-    "--python-version",
-    "3.11",
-)
+COMPILE = ("uv", "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate")
+LOCKS = ("requirements", "requirements-checkov")
 WRITE_READMES = "from pathlib import Path; from roles.readme import write_all; write_all(Path('roles'))"
 TEMPLATES = "build/templates"
 LINT_TIMEOUT_S = 900.0
