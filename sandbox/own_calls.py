@@ -24,6 +24,11 @@ _ENDPOINT = "http://127.0.0.1"
 _OWN_NAME = "local-region"
 
 
+def is_own(authorization: str) -> bool:
+    """Whether a request with this header is the region's own, which may do what only AWS's services may."""
+    return f"Credential={_OWN_NAME}/" in authorization
+
+
 class OwnCalls:
     """boto3 clients of the region itself, one a service; clients may be shared by threads."""
 
