@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from orchestrator.config.base import InstanceType, Name, StrictModel
+
+# What else of a network has a security group.
+RESERVED_NAMES = frozenset({"balancer", "database", "database-client", "endpoint"})
 
 
 class Metric(StrEnum):
@@ -56,11 +60,11 @@ class Fleet(StrictModel):
             raise ValueError(f"{value} is below min_size {info.data['min_size']}")
         return value
 
-    @field_validator("is_balanced")
+    @field_validator("is_balanced", "uses_database")
     @classmethod
     def _private(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("is_public"):
-            raise ValueError("a public fleet can't be balanced: machines behind the balancer are private")
+            raise ValueError("is not for a public fleet: what the internet reaches goes no further than ssh")
         return value
 
     @field_validator("scaling")
@@ -71,3 +75,12 @@ class Fleet(StrictModel):
         if value and value.metric is Metric.QUEUE_DEPTH and not info.data.get("uses_queue"):
             raise ValueError("queue_depth needs queue: true")
         return value
+
+
+def fleets_problems(fleets: Mapping[str, Fleet]) -> Iterator[str]:
+    """Give what is wrong with the fleets of an environment beside each other."""
+    for name in sorted(RESERVED_NAMES & set(fleets)):
+        yield f"{name} is no name for a fleet, a network's own part has it"
+    balanced = [name for name, fleet in fleets.items() if fleet.is_balanced]
+    if len(balanced) > 1:
+        yield f"{', '.join(balanced)} are balanced, but an environment has one host"

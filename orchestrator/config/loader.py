@@ -166,7 +166,7 @@ def _text(model: type[BaseModel], error: Mapping[str, Any]) -> str:
 def keys_of(model: type[BaseModel]) -> Iterator[str]:
     """Give every key that the model and those inside of it know."""
     for name, field in model.model_fields.items():
-        yield name
+        yield field.alias or name
         for part in (field.annotation, *getattr(field.annotation, "__args__", ())):
             if isinstance(part, type) and issubclass(part, BaseModel):
                 yield from keys_of(part)

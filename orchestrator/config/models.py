@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from orchestrator.config.base import Days, HostName, InstanceType, Name, StrictModel, as_tuple
-from orchestrator.config.fleets import Fleet
+from orchestrator.config.fleets import Fleet, fleets_problems
 
 ENDPOINT_PLACEHOLDER = "{endpoint_url}"
 
@@ -122,6 +122,13 @@ class Environment(StrictModel):
                 f"operator_address_url holds {ENDPOINT_PLACEHOLDER}, but there is no endpoint_url"
             )
         return bake
+
+    @field_validator("fleets")
+    @classmethod
+    def _fit_together(cls, fleets: Mapping[str, Fleet]) -> Mapping[str, Fleet]:
+        if problems := list(fleets_problems(fleets)):
+            raise ValueError("; ".join(problems))
+        return fleets
 
     @field_validator("fleets")
     @classmethod

@@ -22,6 +22,8 @@ from orchestrator.config.base import (
     as_tuple,
 )
 
+SERVERLESS = "db.serverless"
+
 
 class Nat(StrEnum):
     """How machines without a public address reach the internet; the biggest lever on a network's cost."""
@@ -58,6 +60,13 @@ class Capacity(StrictModel):
     min_capacity: Annotated[float, Field(ge=0, le=256, multiple_of=0.5)]
     max_capacity: Annotated[float, Field(ge=1, le=256, multiple_of=0.5)]
 
+    @field_validator("max_capacity")
+    @classmethod
+    def _above_min(cls, value: float, info: ValidationInfo) -> float:
+        if value < info.data.get("min_capacity", 0):
+            raise ValueError(f"{value} is below min_capacity {info.data['min_capacity']}")
+        return value
+
 
 class Database(StrictModel):
     """The Aurora MySQL cluster of a network. Members of class db.serverless need `serverless`."""
@@ -65,7 +74,7 @@ class Database(StrictModel):
     members: Annotated[
         tuple[DatabaseMember, ...], BeforeValidator(as_tuple), Field(min_length=1, max_length=16)
     ]
-    serverless: Capacity | None = None
+    serverless: Annotated[Capacity | None, Field(validate_default=True)] = None
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)] = "app"
     engine_version: str = "8.0.mysql_aurora.3.08.0"
     backup_days: Annotated[int, Field(ge=1, le=35)] = 7
@@ -77,6 +86,14 @@ class Database(StrictModel):
         if len({member.id for member in members}) != len(members):
             raise ValueError("names an id twice")
         return members
+
+    @field_validator("serverless")
+    @classmethod
+    def _capacity_is_known(cls, value: Capacity | None, info: ValidationInfo) -> Capacity | None:
+        members = info.data.get("members", ())
+        if value is None and any(member.db_class == SERVERLESS for member in members):
+            raise ValueError(f"is missing, but a member is of class {SERVERLESS}")
+        return value
 
 
 class Balancer(StrictModel):

@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from orchestrator.config.loader import keys_of, load_environment, load_network
 from orchestrator.config.models import Credentials, Environment
+from orchestrator.config.network import Network
 from orchestrator.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -122,23 +126,80 @@ def test_the_sandbox_is_the_local_region() -> None:
     assert sandbox.config_bucket == "slipway-sandbox-config"
 
 
-def test_the_example_names_every_key() -> None:
-    load_environment(PROJECT, "example")
-    document = yaml.safe_load((PROJECT / "environments" / "example.yaml").read_text())
-    named = [*document, *document["bake"]]
-    assert sorted(named) == sorted(set(keys_of(Environment)) - {"name"})
+def missing(model: type[BaseModel], document: dict[str, Any], where: str = "") -> Iterator[str]:
+    """Give the keys of the model and of those inside of it that the document leaves out."""
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if key not in document:
+            yield f"{where}{key}"
+            continue
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                for each in parts_of(part, document[key]):
+                    yield from missing(part, each, f"{where}{key}.")
 
 
-def test_the_example_explains_every_key() -> None:
-    lines = (PROJECT / "environments" / "example.yaml").read_text().splitlines()
+def parts_of(model: type[BaseModel], value: Any) -> list[Any]:
+    """Return what is to be read as the model: a value, each of a list, or each of a mapping by free names."""
+    if isinstance(value, list):
+        return value
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    return [value] if known & set(value) else list(value.values())
+
+
+EXAMPLES = [
+    pytest.param("environments/example.yaml", Environment, ["name"], id="environment"),
+    pytest.param("networks/example.yaml", Network, [], id="network"),
+]
+
+
+@pytest.mark.parametrize(("path", "model", "by_file"), EXAMPLES)
+def test_the_example_names_every_key(path: str, model: type[BaseModel], by_file: list[str]) -> None:
+    text = (PROJECT / path).read_text()
+    assert list(missing(model, yaml.safe_load(text))) == by_file
+    in_lines_of_their_own = {line.strip().removeprefix("- ").split(":")[0] for line in text.splitlines()}
+    assert set(keys_of(model)) - in_lines_of_their_own == set(by_file)
+
+
+@pytest.mark.parametrize(("path", "model", "by_file"), EXAMPLES)
+def test_the_example_explains_every_key(path: str, model: type[BaseModel], by_file: list[str]) -> None:
+    del model, by_file
+    lines = (PROJECT / path).read_text().splitlines()
     for before, line in itertools.pairwise(lines):
         if line.strip() and not line.strip().startswith("#"):
             assert before.strip().startswith("#"), line
 
 
+def test_the_examples_are_valid() -> None:
+    assert list(load_environment(PROJECT, "example").fleets) == ["api"]
+    assert load_network(PROJECT, "example").database is not None
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "least"),
+    [
+        pytest.param("environments/example.yaml", Environment, VALID_ENVIRONMENT, id="environment"),
+        pytest.param("networks/example.yaml", Network, VALID_NETWORK, id="network"),
+    ],
+)
+def test_what_the_example_calls_a_default_is_the_default(
+    path: str, model: type[BaseModel], least: dict[str, Any]
+) -> None:
+    by_file = {"name": "good"} if model is Environment else {}
+    defaults = model.model_validate(least | by_file)
+    told = re.findall(r"Default: ([a-z0-9.]+)\.\n([a-z0-9_]+):", (PROJECT / path).read_text())
+    assert told
+    for word, key in told:
+        value = getattr(defaults, key)
+        if word in ("none", "nobody"):
+            assert not value, key
+        else:
+            assert str(value).lower() == word, key
+
+
 def test_networks_do_not_overlap() -> None:
     networks = [load_network(PROJECT, name) for name in NETWORKS]
-    assert {path.stem for path in (PROJECT / "networks").glob("*.yaml")} == set(NETWORKS)
+    assert {path.stem for path in (PROJECT / "networks").glob("*.yaml")} == {*NETWORKS, "example"}
     for one, other in itertools.combinations(networks, 2):
         assert not one.cidr.overlaps(other.cidr)
     assert [len(network.zones) for network in networks] == [4, 4, 4]
