@@ -3,7 +3,21 @@
 
 from __future__ import annotations
 
-from stacks import audit, balancer, database, network, security
+from stacks import (
+    access,
+    audit,
+    balancer,
+    cdn,
+    database,
+    fleets,
+    functions,
+    network,
+    operations,
+    queues,
+    security,
+    state,
+    storage,
+)
 from stacks.inputs import EnvironmentInputs, NetworkInputs
 from stacks.stack import Stack
 
@@ -20,15 +34,6 @@ def network_stacks(inputs: NetworkInputs) -> tuple[Stack, ...]:
 
 
 def environment_stacks(inputs: EnvironmentInputs) -> tuple[Stack, ...]:
-    """Return the stacks of an environment."""
-    # Imported here until all of them are there.
-    import importlib  # noqa: PLC0415
-
-    names = ("state", "queues", "functions", "storage", "cdn", "access", "fleets", "operations")
-    found = []
-    for name in names:
-        try:
-            found.append(importlib.import_module(f"stacks.{name}"))
-        except ModuleNotFoundError:
-            continue
-    return tuple(module.synthesise(inputs) for module in found)
+    """Return the stacks of an environment, whose network's go up before."""
+    modules = (state, queues, functions, storage, cdn, access, fleets, operations)
+    return tuple(module.synthesise(inputs) for module in modules)
