@@ -12,6 +12,7 @@ from typing import Any
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
+from sandbox.autoscaling.target_state import target_state
 from sandbox.imds import Credentials, Role, Subject, Tree
 
 SessionDocument = Callable[[str, Role], str]
@@ -102,6 +103,8 @@ def _tree(instance: Any, session_document: SessionDocument) -> Tree:
         tree["public-keys"] = {"0": {"openssh-key": key.strip() + "\n", "_name": instance.key_name}}
     if instance.metadata_options.instance_metadata_tags == "enabled":
         tree["tags"] = {"instance": {tag["key"]: tag["value"] for tag in instance.get_tags()}}
+    if target := target_state(instance.owner_id, instance.region_name, instance.id):
+        tree["autoscaling"] = {"target-lifecycle-state": target}
     if role := role_of(instance):
         tree["iam"] = _iam(instance.id, role, session_document)
     return tree

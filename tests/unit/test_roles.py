@@ -47,6 +47,7 @@ def test_the_roles_and_classes_of_the_images_are_there() -> None:
         "api_front",
         "bastion",
         "common",
+        "fleet_member",
         "hardening",
         "image_facts",
         "image_seal",
