@@ -19,6 +19,10 @@ class HandlerError(Exception):
     """AWS refused: the reason a stack event shows. ClientErrors of boto3 need not be turned into it."""
 
 
+class NotUpdatable(HandlerError):
+    """This change can't be made in place although the schema does not say so: the resource is replaced."""
+
+
 @dataclass(frozen=True, slots=True)
 class Physical:
     """A resource that exists: what Ref gives, and what Fn::GetAtt gives by attribute name."""
@@ -56,7 +60,12 @@ class Handler(Protocol):
 
     `properties` holds the names of all properties that are applied, in dots for nested ones that not all are
     (`NetworkInterfaces.Groups`); a template that has another is refused by name before anything is made. A
-    name without dots covers what is below it.
+    name without dots covers what is below it. Handlers that honour an update or creation policy list
+    `UpdatePolicy.X` or `CreationPolicy.X` too, and find it among the properties.
+
+    A handler with a method `snapshot(call, physical_id)` supports the deletion policy Snapshot.
+    One with `open_lists` names properties that are lists of keys and values of which `read` shows all there
+    are: the template's list need only be a part of it (LoadBalancerAttributes).
     """
 
     type_name: str
