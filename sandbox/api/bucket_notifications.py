@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notifications of buckets: who is told must exist and let S3 tell it, as on AWS.
+"""Notifications of buckets: queues and topics that are told must exist and let S3 tell them, as on AWS.
+
+Lambda sees to its functions itself.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
 """
@@ -11,8 +13,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from moto.awslambda.exceptions import UnknownFunctionException
-from moto.awslambda.models import lambda_backends
 from moto.core.responses import ActionResult
 from moto.s3.models import FakeBucket
 from moto.s3.responses import S3Response
@@ -117,18 +117,8 @@ def _topic_policy(account_id: str, arn: str) -> str | None:
     return None if topic is None else str(topic.policy)
 
 
-def _function_policy(account_id: str, arn: str) -> str | None:
-    backend = lambda_backends[account_id][arn.split(":")[3]]
-    try:
-        function = backend._lambdas.get_function_by_name_or_arn_with_qualifier(arn)
-    except UnknownFunctionException:
-        return None
-    return json.dumps({"Statement": function.policy.statements})
-
-
 # The element of the request, where it has the destination, what the destination allows, and what it must.
 _DESTINATIONS: Mapping[str, tuple[str, Callable[[str, str], str | None], str]] = {
     "Queue": ("Queue", _queue_policy, "sqs:SendMessage"),
     "Topic": ("Topic", _topic_policy, "sns:Publish"),
-    "CloudFunction": ("CloudFunction", _function_policy, "lambda:InvokeFunction"),
 }

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from sandbox.api import buckets, cloudfront, queues
+from sandbox.api import buckets, cloudfront, functions, queues
 from sandbox.api.patches import Patches
 
 
@@ -11,4 +11,5 @@ def install(patches: Patches) -> None:
     """Put all of them in place."""
     buckets.install(patches)
     cloudfront.install(patches)
+    functions.install(patches)
     queues.install(patches)
