@@ -71,8 +71,14 @@ class Service(Protocol):
 def services(surroundings: Surroundings) -> tuple[Service, ...]:
     """Make all services, in the order in which they start; they close in the reverse order."""
     from sandbox.autoscaling.service import AutoScaling  # noqa: PLC0415 - it needs the types above
+    from sandbox.balancing.service import BalancingService  # noqa: PLC0415 - likewise
     from sandbox.cloudformation.service import CloudFormationService  # noqa: PLC0415 - likewise
     from sandbox.lambdas.service import LambdaService  # noqa: PLC0415 - it needs the types above
 
     # CloudFormation closes first: what it makes is made by all the others.
-    return (LambdaService(surroundings), AutoScaling(surroundings), CloudFormationService(surroundings))
+    return (
+        LambdaService(surroundings),
+        BalancingService(surroundings),
+        AutoScaling(surroundings),
+        CloudFormationService(surroundings),
+    )

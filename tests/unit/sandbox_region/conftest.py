@@ -18,6 +18,7 @@ from botocore.config import Config
 from moto.core.base_backend import BackendDict
 
 from sandbox.api.server import ApiServer
+from sandbox.clock import RegionClock
 from sandbox.pages import Pages
 from sandbox.region import Region, RegionOptions
 from sandbox.simulated import SimulatedSubstrate
@@ -104,13 +105,15 @@ def forget_everything() -> None:
     every._instances.clear()
 
 
-def make_region(substrate: SimulatedSubstrate, state_file: Path | None = None) -> Iterator[LocalRegion]:
+def make_region(
+    substrate: SimulatedSubstrate, state_file: Path | None = None, clock: RegionClock | None = None
+) -> Iterator[LocalRegion]:
     """Run a region until the generator is closed."""
     forget_everything()
     pages = Pages(mode="simulated", region_name=REGION, operator_address="127.0.0.1")
     listener = socket.create_server(("127.0.0.1", 0))
     endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    options = RegionOptions(REGION, "simulated", "198.18.0.0/15", endpoint, state_file)
+    options = RegionOptions(REGION, "simulated", "198.18.0.0/15", endpoint, state_file, clock=clock)
     region = Region(options, substrate, pages)
     region.start()
     region.install_public_image()

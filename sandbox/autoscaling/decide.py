@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decide what a group launches and terminates to have its capacity. Pure: nothing is changed here.
+
+https://docs.aws.amazon.com/autoscaling/ec2/userguide/auto-scaling-benefits.html
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sandbox.autoscaling import activities, selection, zones
+from sandbox.autoscaling.group import COUNTED, LAUNCHING, Group, Lifecycle, Member, Process, Subnet
+
+# How far above its desired capacity a group may go to balance its zones: a tenth, or one instance.
+_BALANCING_SHARE = 10
+
+PROTECTED = "Could not scale to desired capacity because all remaining instances are protected from scale-in."
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Launch `count` instances in a subnet."""
+
+    subnet: Subnet
+    count: int
+    cause: str
+    is_replacement: bool = False
+    is_surplus: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """Take an instance out of service."""
+
+    instance_id: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """There is nothing that may be terminated."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Balanced:
+    """The launches that balance the zones are done: what is too much may go."""
+
+    reason: str
+
+
+Decision = Launch | Terminate | Stuck | Balanced
+
+
+def decide(group: Group, now: datetime) -> list[Decision]:
+    """Return what brings the group to its desired capacity, or balances its zones."""
+    missing = group.settings.desired + group.surplus - group.capacity
+    if missing > 0:
+        return [*_launches(group, missing, now)] if group.is_active(Process.LAUNCH) else []
+    if missing < 0:
+        return _terminations(group, -missing, now) if group.is_active(Process.TERMINATE) else []
+    if group.surplus:
+        return [] if _is_launching(group) else [Balanced(_balanced_reason(group, now))]
+    return [*_balancing(group, now)]
+
+
+def launch_zones(group: Group, now: datetime) -> list[str]:
+    """Return the zones in which a launch may be tried now."""
+    if group.retry_at is not None and group.retry_at > now:
+        return []
+    return [zone for zone in group.settings.zones if group.zone_retry_at.get(zone, now) <= now]
+
+
+def _launches(group: Group, missing: int, now: datetime) -> list[Launch]:
+    usable = launch_zones(group, now)
+    if not usable:
+        return []
+    target = group.settings.desired + group.surplus
+    replaced = min(group.owed_replacements, missing)
+    grows = activities.joined(group.reason, activities.grows(now, group.capacity, target))
+    launches: list[Launch] = []
+    counts, used = _counts(group), _subnet_counts(group)
+    for count, cause, is_replacement in (
+        (replaced, activities.replaces(now), True),
+        (missing - replaced, grows, False),
+    ):
+        for zone, share in zones.spread(counts, usable, count).items():
+            launches += [
+                Launch(subnet, number, cause, is_replacement)
+                for subnet, number in _over_subnets(group, zone, share, used)
+            ]
+            counts[zone] += share
+    return launches
+
+
+def _over_subnets(group: Group, zone: str, share: int, used: Counter[str]) -> list[tuple[Subnet, int]]:
+    chosen: Counter[Subnet] = Counter()
+    for _ in range(share):
+        subnet = zones.subnet_in(zone, group.settings.subnets, used)
+        chosen[subnet] += 1
+        used[subnet.subnet_id] += 1
+    return list(chosen.items())
+
+
+def _terminations(group: Group, excess: int, now: datetime) -> list[Decision]:
+    candidates = [member for member in group.in_state(*COUNTED) if not member.is_protected]
+    chosen = selection.choose(
+        candidates,
+        excess,
+        counts=group.counted,
+        policies=group.settings.termination_policies,
+        template=group.settings.template,
+        now=now,
+        zones=group.settings.zones,
+    )
+    decisions: list[Decision] = [
+        Terminate(
+            member.instance_id,
+            activities.joined(
+                group.reason,
+                activities.shrinks(now, group.capacity, group.capacity - len(chosen)),
+                activities.selected(now, member.instance_id),
+            ),
+        )
+        for member in chosen
+    ]
+    if len(chosen) < excess and group.stuck_at != group.settings.desired:
+        decisions.append(Stuck(PROTECTED))
+    return decisions
+
+
+def _balancing(group: Group, now: datetime) -> list[Launch]:
+    needed = (Process.AZ_REBALANCE, Process.LAUNCH, Process.TERMINATE)
+    if _is_launching(group) or group.is_being_deleted or not all(map(group.is_active, needed)):
+        return []
+    found = zones.imbalance(group.counted, group.settings.zones)
+    if found is None:
+        return []
+    most, least = found
+    if least not in launch_zones(group, now) or not _has_movable(group, most):
+        return []
+    counts = _counts(group)
+    gap = counts[most] - (0 if most not in group.settings.zones else counts[least])
+    margin = max(1, group.settings.desired // _BALANCING_SHARE)
+    number = min(margin, gap if most not in group.settings.zones else gap // 2)
+    subnet = zones.subnet_in(least, group.settings.subnets, _subnet_counts(group))
+    cause = activities.balances(now, {least: counts[least], most: counts[most]})
+    return [Launch(subnet, number, cause, is_surplus=True)]
+
+
+def _balanced_reason(group: Group, now: datetime) -> str:
+    least = [zone for zone in group.settings.zones if group.counted[zone] == min(_in_zones(group).values())]
+    return activities.balanced(now, least)
+
+
+def _in_zones(group: Group) -> Mapping[str, int]:
+    return {zone: group.counted[zone] for zone in group.settings.zones}
+
+
+def _is_launching(group: Group) -> bool:
+    return bool(group.orders) or any(member.state in LAUNCHING for member in group.in_motion())
+
+
+def _has_movable(group: Group, zone: str) -> bool:
+    return any(
+        member.zone == zone and not member.is_protected for member in group.in_state(Lifecycle.IN_SERVICE)
+    )
+
+
+def _counts(group: Group) -> Counter[str]:
+    counts = Counter(group.counted)
+    for order in group.orders:
+        counts[order.subnet.zone] += order.count
+    return counts
+
+
+def _subnet_counts(group: Group) -> Counter[str]:
+    if len(group.settings.subnets) == len(group.settings.zones):
+        return Counter()
+    members: list[Member] = [member for member in group.members.values() if member.is_counted]
+    return Counter(member.subnet_id for member in members)

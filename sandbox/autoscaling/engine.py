@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carry decisions into a group's state, and collect the calls that follow from them.
+
+Everything here is done with the lock of Auto Scaling held and calls nothing: `look` gives the work to do, and
+`absorb` takes in what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sandbox.autoscaling import activities, decide, steps
+from sandbox.autoscaling.activities import Status
+from sandbox.autoscaling.decide import Balanced, Launch, Stuck, Terminate
+from sandbox.autoscaling.group import Group, LaunchOrder, Lifecycle, Member, Power
+from sandbox.autoscaling.state import State, new_id
+from sandbox.autoscaling.transitions import Transitions, hold_back
+from sandbox.autoscaling.work import Launched, Outcome, Refused, Work
+
+# How often the balancer is asked for the health of a group's targets.
+TARGET_LOOK = timedelta(seconds=10)
+# A launch whose call came to no answer is asked for again: it is the same launch.
+ORDER_RETRY = timedelta(seconds=5)
+TARGET_UNHEALTHY = "an ELB system health check failure"
+
+
+class Engine:
+    """Looks at groups."""
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        self._state = state
+        self._transitions = Transitions(state)
+
+    def look(self, group: Group, now: datetime) -> Work:
+        """Take every step that is due, and return the calls to be made for them."""
+        work = Work(group.name, group.settings.template, tags=launch_tags(group))
+        for member in group.in_motion():
+            self._advance(group, member, work, now)
+        self._decide(group, now)
+        for member in group.in_motion():
+            self._advance(group, member, work, now)
+        work.orders = list(group.orders)
+        if self._checks_targets(group, now):
+            group.targets_checked_at = now
+            work.check_health = list(group.settings.target_groups)
+        return work
+
+    def absorb(self, group: Group, work: Work, outcome: Outcome, now: datetime) -> None:
+        """Take in what the calls answered."""
+        for order in work.orders:
+            self._answered(group, order, outcome.launches.get(order.token), now)
+        self._drain(group, work, outcome, now)
+        checked = {instance_id for ids in work.check_drain.values() for instance_id in ids}
+        for member in filter(None, map(group.members.get, checked - outcome.still_draining)):
+            member.drains_until = None
+        for instance_id in sorted(outcome.unhealthy_targets):
+            self._target_unhealthy(group, instance_id, now)
+
+    def due(self, group: Group, looked_at: datetime) -> datetime | None:
+        """Return when the group has to be looked at although nothing happens.
+
+        What was due at the last look is done, or can't be done before something happens.
+        """
+        now = looked_at
+        waits = [at for member in group.in_motion() if (at := steps.due(group, member))]
+        missing = group.settings.desired + group.surplus - group.capacity
+        if group.orders:
+            waits.append(now + ORDER_RETRY)
+        if missing > 0:
+            retries = [group.retry_at, *group.zone_retry_at.values()]
+            waits += [at for at in retries if at is not None]
+        if group.settings.checks_targets and group.settings.target_groups and group.members:
+            waits.append((group.targets_checked_at or now) + TARGET_LOOK)
+        return min((at for at in waits if at > now), default=None)
+
+    @property
+    def transitions(self) -> Transitions:
+        """What carries out steps."""
+        return self._transitions
+
+    def _advance(self, group: Group, member: Member, work: Work, now: datetime) -> None:
+        steps.expire(member, now)
+        while member.instance_id in group.members and (step := steps.next_step(group, member, now)):
+            self._transitions.take(step, group, member, work=work, now=now)
+        if member.state in (Lifecycle.IN_SERVICE, Lifecycle.STANDBY) and steps.due(group, member) is None:
+            group.moving.pop(member.instance_id, None)
+
+    def _decide(self, group: Group, now: datetime) -> None:
+        """Decide until there is nothing more: that the zones are balanced asks for terminations."""
+        while decisions := decide.decide(group, now):
+            for decision in decisions:
+                self._follow(group, decision, now)
+        if group.capacity == group.settings.desired and not group.orders:
+            group.reason = ""
+
+    def _follow(self, group: Group, decision: decide.Decision, now: datetime) -> None:
+        match decision:
+            case Launch():
+                self._order(group, decision, now)
+            case Terminate(instance_id=instance_id, cause=cause):
+                self._transitions.leave(group, group.members[instance_id], cause, now=now)
+            case Stuck(message=message):
+                group.stuck_at = group.settings.desired
+                activity = self._state().begin(group, "Terminating EC2 instance", group.reason, now=now)
+                activity.end(Status.FAILED, now, message)
+            case Balanced(reason=reason):
+                group.surplus = 0
+                group.reason = reason
+
+    def _order(self, group: Group, launch: Launch, now: datetime) -> None:
+        group.orders.append(LaunchOrder(new_id(), launch.subnet, launch.count, launch.cause, now))
+        if launch.is_surplus:
+            group.surplus += launch.count
+        if launch.is_replacement:
+            group.owed_replacements -= launch.count
+
+    def _drain(self, group: Group, work: Work, outcome: Outcome, now: datetime) -> None:
+        delays: dict[str, float] = {}
+        for arn, instance_ids in work.deregister.items():
+            for instance_id in instance_ids:
+                delays[instance_id] = max(delays.get(instance_id, 0.0), outcome.delays.get(arn, 0.0))
+        for instance_id, delay_s in delays.items():
+            member = group.members.get(instance_id)
+            if member is not None and member.state is not Lifecycle.IN_SERVICE:
+                member.drains_until = now + timedelta(seconds=delay_s)
+                member.drain_checked_at = now
+
+    def _answered(
+        self, group: Group, order: LaunchOrder, answer: list[Launched] | Refused | None, now: datetime
+    ) -> None:
+        if answer is None:
+            return
+        group.orders.remove(order)
+        if isinstance(answer, Refused):
+            self._refused(group, order, answer, now)
+        else:
+            self._launched(group, order, answer)
+
+    def _launched(self, group: Group, order: LaunchOrder, launched: list[Launched]) -> None:
+        group.failures = 0
+        group.retry_at = None
+        group.zone_retry_at.pop(order.subnet.zone, None)
+        for each in launched:
+            activity = self._state().begin(
+                group,
+                f"Launching a new EC2 instance: {each.instance_id}",
+                order.cause,
+                now=order.ordered_at,
+                status=Status.PRE_IN_SERVICE,
+                details=activities.details(each.subnet_id, each.zone),
+            )
+            group.launched += 1
+            member = Member(
+                instance_id=each.instance_id,
+                number=group.launched,
+                zone=each.zone,
+                subnet_id=each.subnet_id,
+                instance_type=each.instance_type,
+                image_id=each.image_id,
+                launched_at=order.ordered_at,
+                state=Lifecycle.PENDING,
+                template=each.template,
+                is_protected=group.settings.protects_new,
+                activity_id=activity.activity_id,
+            )
+            self._state().take_in(group, member)
+
+    def _refused(self, group: Group, order: LaunchOrder, refused: Refused, now: datetime) -> None:
+        activity = self._state().begin(
+            group,
+            "Launching a new EC2 instance",
+            order.cause,
+            now=order.ordered_at,
+            details=activities.details(order.subnet.subnet_id, order.subnet.zone),
+        )
+        activity.end(Status.FAILED, now, f"{refused.message} Launching EC2 instance failed.")
+        hold_back(group, now, zone=order.subnet.zone if refused.is_capacity else None)
+
+    def _checks_targets(self, group: Group, now: datetime) -> bool:
+        if not group.settings.checks_targets or not group.settings.target_groups or not group.members:
+            return False
+        return group.targets_checked_at is None or group.targets_checked_at + TARGET_LOOK <= now
+
+    def _target_unhealthy(self, group: Group, instance_id: str, now: datetime) -> None:
+        member = group.members.get(instance_id)
+        if member is None or member.state is not Lifecycle.IN_SERVICE or member.unhealthy:
+            return
+        if steps.grace_ends(group, member) <= now:
+            member.unhealthy = TARGET_UNHEALTHY
+            group.look_at(member)
+
+
+def launch_tags(group: Group) -> dict[str, str]:
+    """Return the tags that a group's instances get."""
+    tags = {tag.key: tag.value for tag in group.tags.values() if tag.propagates}
+    return tags | {"aws:autoscaling:groupName": group.name}
+
+
+def power_of(state: str) -> Power:
+    """Return what a group makes of an instance's state in EC2."""
+    return Power(state) if state in set(Power) else Power.STOPPED

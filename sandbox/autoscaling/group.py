@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Auto Scaling groups and their instances, as plain data that is saved with moto's state.
+
+https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Lifecycle(StrEnum):
+    """The states of an instance in its group, in AWS's words."""
+
+    PENDING = "Pending"
+    PENDING_WAIT = "Pending:Wait"
+    PENDING_PROCEED = "Pending:Proceed"
+    IN_SERVICE = "InService"
+    TERMINATING = "Terminating"
+    TERMINATING_WAIT = "Terminating:Wait"
+    TERMINATING_PROCEED = "Terminating:Proceed"
+    DETACHING = "Detaching"
+    ENTERING_STANDBY = "EnteringStandby"
+    STANDBY = "Standby"
+
+
+class Power(StrEnum):
+    """What matters to a group of the state that EC2 gives an instance."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    # Stopped or on its way to be: a group has no use for it.
+    STOPPED = "stopped"
+    SHUTTING_DOWN = "shutting-down"
+    TERMINATED = "terminated"
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the instance can't serve, now or later."""
+        return self in (Power.STOPPED, Power.SHUTTING_DOWN, Power.TERMINATED)
+
+
+LAUNCHING = frozenset({Lifecycle.PENDING, Lifecycle.PENDING_WAIT, Lifecycle.PENDING_PROCEED})
+# Counted against the desired capacity.
+COUNTED = LAUNCHING | {Lifecycle.IN_SERVICE}
+LEAVING = frozenset({Lifecycle.TERMINATING, Lifecycle.TERMINATING_WAIT, Lifecycle.TERMINATING_PROCEED})
+AT_REST = frozenset({Lifecycle.IN_SERVICE, Lifecycle.STANDBY})
+
+ON_LAUNCH = "autoscaling:EC2_INSTANCE_LAUNCHING"
+ON_TERMINATION = "autoscaling:EC2_INSTANCE_TERMINATING"
+
+
+class Process(StrEnum):
+    """What can be suspended.
+
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html
+    """
+
+    LAUNCH = "Launch"
+    TERMINATE = "Terminate"
+    ADD_TO_LOAD_BALANCER = "AddToLoadBalancer"
+    ALARM_NOTIFICATION = "AlarmNotification"
+    AZ_REBALANCE = "AZRebalance"
+    HEALTH_CHECK = "HealthCheck"
+    INSTANCE_REFRESH = "InstanceRefresh"
+    REPLACE_UNHEALTHY = "ReplaceUnhealthy"
+    SCHEDULED_ACTIONS = "ScheduledActions"
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateReference:
+    """The launch template as the group names it; `version` may be $Latest or $Default."""
+
+    template_id: str
+    name: str
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateVersion:
+    """The version that an instance was launched from."""
+
+    template_id: str
+    name: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet to launch into."""
+
+    subnet_id: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A lifecycle hook.
+
+    https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutLifecycleHook.html
+    """
+
+    name: str
+    transition: str
+    heartbeat_s: int = 3600
+    default_result: str = "ABANDON"
+    target_arn: str | None = None
+    role_arn: str | None = None
+    metadata: str | None = None
+
+    @property
+    def global_timeout_s(self) -> int:
+        """The longest that an action may wait, whatever the heartbeats."""
+        return min(48 * 3600, 100 * self.heartbeat_s)
+
+
+@dataclass(slots=True)
+class HookAction:
+    """A hook that an instance waits for."""
+
+    hook: Hook
+    token: str
+    deadline: datetime
+    ends_at: datetime
+    result: str | None = None
+    # How it came to its result, as the activity's status says it.
+    how: str = ""
+
+    def beat(self, now: datetime) -> None:
+        """Begin the heartbeat timeout again."""
+        self.deadline = min(now + timedelta(seconds=self.hook.heartbeat_s), self.ends_at)
+
+
+@dataclass(slots=True)
+class Member:
+    """An instance of a group. `number` counts the group's instances as they came."""
+
+    instance_id: str
+    number: int
+    zone: str
+    subnet_id: str
+    instance_type: str
+    image_id: str
+    launched_at: datetime
+    state: Lifecycle
+    template: TemplateVersion | None = None
+    power: Power = Power.PENDING
+    # EC2's reason for its end.
+    lost_because: str = ""
+    is_impaired: bool = False
+    is_protected: bool = False
+    # Why it shall be replaced, as an activity's cause says it; empty while it is healthy.
+    unhealthy: str = ""
+    in_service_at: datetime | None = None
+    activity_id: str = ""
+    actions: list[HookAction] = field(default_factory=list)
+    has_run_hooks: bool = False
+    target_groups: list[str] = field(default_factory=list)
+    drains_until: datetime | None = None
+    drain_checked_at: datetime | None = None
+    is_termination_asked: bool = False
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it counts against the desired capacity."""
+        return self.state in COUNTED
+
+
+@dataclass(slots=True)
+class LaunchOrder:
+    """A launch that was decided: repeated with the same token, it gives the same instances."""
+
+    token: str
+    subnet: Subnet
+    count: int
+    cause: str
+    ordered_at: datetime
+
+
+@dataclass(slots=True)
+class Settings:
+    """What a group is asked to be."""
+
+    min_size: int
+    max_size: int
+    desired: int
+    template: TemplateReference
+    subnets: tuple[Subnet, ...]
+    names_subnets: bool = True
+    cooldown_s: int = 300
+    health_check_type: str = "EC2"
+    grace_s: int = 0
+    warmup_s: int | None = None
+    termination_policies: tuple[str, ...] = ("Default",)
+    protects_new: bool = False
+    target_groups: tuple[str, ...] = ()
+    service_role_arn: str = ""
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The group's zones in the order of their names."""
+        return tuple(sorted({subnet.zone for subnet in self.subnets}))
+
+    @property
+    def checks_targets(self) -> bool:
+        """Whether the load balancer's opinion of an instance counts."""
+        return "ELB" in self.health_check_type.split(",")
+
+
+@dataclass(slots=True)
+class Tag:
+    """A tag of a group."""
+
+    key: str
+    value: str
+    propagates: bool
+
+
+@dataclass
+class Group:
+    """A group: what is asked of it, what it has, and what it is about to do."""
+
+    name: str
+    arn: str
+    created_at: datetime
+    settings: Settings
+    tags: dict[str, Tag] = field(default_factory=dict)
+    hooks: dict[str, Hook] = field(default_factory=dict)
+    suspended: dict[str, str] = field(default_factory=dict)
+    metrics: list[str] = field(default_factory=list)
+    members: dict[str, Member] = field(default_factory=dict)
+    # Members that are not at rest, or have something to be looked at: a look costs no more than these.
+    moving: dict[str, None] = field(default_factory=dict)
+    orders: list[LaunchOrder] = field(default_factory=list)
+    status: str | None = None
+    launched: int = 0
+    # What last changed the desired capacity, for the causes of what follows from it.
+    reason: str = ""
+    owed_replacements: int = 0
+    # Instances above the desired capacity while zones are balanced.
+    surplus: int = 0
+    failures: int = 0
+    retry_at: datetime | None = None
+    zone_retry_at: dict[str, datetime] = field(default_factory=dict)
+    stuck_at: int | None = None
+    last_activity_at: datetime | None = None
+    last_scaled_at: datetime | None = None
+    targets_checked_at: datetime | None = None
+    counted: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def capacity(self) -> int:
+        """How many instances count against the desired capacity, those that are being launched too."""
+        return sum(self.counted.values()) + sum(order.count for order in self.orders)
+
+    @property
+    def is_being_deleted(self) -> bool:
+        """Whether the group goes once its instances are gone."""
+        return self.status is not None
+
+    def is_active(self, process: Process) -> bool:
+        """Whether a process is not suspended."""
+        return process not in self.suspended
+
+    def hooks_on(self, transition: str) -> list[Hook]:
+        """Return the hooks of a transition, in the order of their names."""
+        return [self.hooks[name] for name in sorted(self.hooks) if self.hooks[name].transition == transition]
+
+    def add(self, member: Member) -> None:
+        """Take an instance in."""
+        self.members[member.instance_id] = member
+        self.moving[member.instance_id] = None
+        if member.is_counted:
+            self.counted[member.zone] += 1
+
+    def remove(self, member: Member) -> None:
+        """Let an instance go."""
+        self.move(member, Lifecycle.TERMINATING)
+        del self.members[member.instance_id]
+        self.moving.pop(member.instance_id, None)
+
+    def move(self, member: Member, state: Lifecycle) -> None:
+        """Put an instance into a state."""
+        self.counted[member.zone] += (state in COUNTED) - member.is_counted
+        member.state = state
+        if state in AT_REST:
+            self.moving.pop(member.instance_id, None)
+        else:
+            self.moving[member.instance_id] = None
+
+    def look_at(self, member: Member) -> None:
+        """See to it that the next look takes an instance in."""
+        self.moving[member.instance_id] = None
+
+    def in_motion(self) -> Iterator[Member]:
+        """Yield the instances that a look has to see."""
+        for instance_id in list(self.moving):
+            if member := self.members.get(instance_id):
+                yield member
+
+    def in_state(self, *states: Lifecycle) -> list[Member]:
+        """Return the instances in these states, as they came."""
+        return [member for member in self.members.values() if member.state in states]

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Auto Scaling as a service of the region: the operations in place of moto's, and what drives groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from moto.autoscaling.models import autoscaling_backends
+from moto.autoscaling.responses import AutoScalingResponse
+from moto.core.responses import ActionResult, EmptyResult
+
+from sandbox.api.errors import unsupported
+from sandbox.api.patches import Patches
+from sandbox.autoscaling.api.context import Answer, Context, Parameters
+from sandbox.autoscaling.api.groups import Groups
+from sandbox.autoscaling.api.hooks import Hooks
+from sandbox.autoscaling.api.instances import Instances
+from sandbox.autoscaling.api.processes import Processes
+from sandbox.autoscaling.api.tags import Tags
+from sandbox.autoscaling.api.targets import TargetGroups
+from sandbox.autoscaling.calls import RegionCalls
+from sandbox.autoscaling.engine import Engine, power_of
+from sandbox.autoscaling.facts import Facts
+from sandbox.autoscaling.group import Power
+from sandbox.autoscaling.loop import Loop
+from sandbox.autoscaling.state import State, state_of
+from sandbox.services import Surroundings
+
+Operation = Callable[[Parameters], Answer | None]
+
+
+class AutoScaling:
+    """Groups keep their machines."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._lock = surroundings.locks.of("autoscaling")
+        self._facts = Facts(
+            account_id=surroundings.account_id, region=surroundings.region, locks=surroundings.locks
+        )
+        engine = Engine(self._state)
+        self._loop = Loop(
+            engine=engine,
+            state=self._state,
+            lock=self._lock,
+            clock=surroundings.clock,
+            services=RegionCalls(surroundings.calls.client, surroundings.account_id),
+            changed=surroundings.changed,
+            reason=self._facts.end_of,
+        )
+        self._context = Context(
+            state=self._state,
+            clock=surroundings.clock,
+            facts=self._facts,
+            engine=engine,
+            wake=self._loop.wake,
+            later=lambda action: void(surroundings.clock.after(0, action)),
+            account_id=surroundings.account_id,
+            region=surroundings.region,
+        )
+
+    def install(self, patches: Patches) -> None:
+        """Put the operations in place of moto's."""
+        for kind in (Groups, Instances, Hooks, Processes, Tags, TargetGroups):
+            theme = kind(self._context)
+            for name in vars(kind):
+                if not name.startswith("_"):
+                    patches.replace(AutoScalingResponse, name, self._answering(getattr(theme, name)))
+
+    def start(self) -> None:
+        """Go on where the groups were: what happened to instances meanwhile is seen first."""
+        self._surroundings.observe_instances(self._loop.note)
+        with self._lock:
+            self._see_instances()
+        self._loop.look_at_all()
+
+    def close(self) -> None:
+        """Look at groups no more."""
+        self._loop.close()
+
+    def _state(self) -> State:
+        backends: Any = autoscaling_backends
+        return state_of(backends[self._surroundings.account_id][self._surroundings.region])
+
+    def _see_instances(self) -> None:
+        states: Mapping[str, str] | None = None
+        for group in self._state().groups.values():
+            for member in group.members.values():
+                states = self._facts.states() if states is None else states
+                power = power_of(states.get(member.instance_id, Power.TERMINATED))
+                if power is not member.power:
+                    member.power = power
+                    group.look_at(member)
+
+    def _answering(self, operation: Operation) -> Callable[[Any], ActionResult]:
+        region = self._surroundings.region
+
+        def answer(response: Any) -> ActionResult:
+            if response.region != region:
+                raise unsupported(f"autoscaling in {response.region}: this region is {region}; it")
+            result = operation(response._get_params())
+            return EmptyResult() if result is None else ActionResult(result)
+
+        return answer
+
+
+def void(value: object) -> None:
+    """Forget a value."""
+    del value
