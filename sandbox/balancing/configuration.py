@@ -11,7 +11,7 @@ from sandbox.balancing.backends import CONNECT_TIMEOUT_S, backend
 from sandbox.balancing.frontends import certificate_file, frontend
 from sandbox.balancing.shape import Balancer
 
-SOCKET = "runtime.sock"
+SOCKET = "run/runtime.sock"
 SERVERS = "servers"
 # What one node carries at a time; HAProxy reserves memory and file descriptors for it.
 _CONNECTIONS = 2000
