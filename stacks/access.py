@@ -110,7 +110,6 @@ def _watch_statements(environment: Environment) -> list[Statement]:
                 "autoscaling:DescribeAutoScalingGroups",
                 "autoscaling:DescribeInstanceRefreshes",
                 "autoscaling:DescribeScalingActivities",
-                "cloudwatch:DescribeAlarms",
                 "cloudwatch:GetMetricData",
                 "cloudwatch:GetMetricStatistics",
                 "cloudwatch:ListMetrics",
@@ -121,6 +120,7 @@ def _watch_statements(environment: Environment) -> list[Statement]:
                 "elasticloadbalancing:DescribeTargetHealth",
             ]
         ),
+        allow(["cloudwatch:DescribeAlarms"], [arn(environment, "cloudwatch", "alarm:*")]),
         allow(
             ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
             [arn(environment, "sqs", f"slipway-{environment.name}-{each}") for each in WATCHED_QUEUES],

@@ -28,7 +28,6 @@ _SEE = (
     "autoscaling:DescribeLifecycleHooks",
     "autoscaling:DescribePolicies",
     "autoscaling:DescribeScalingActivities",
-    "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricData",
     "ec2:DescribeLaunchTemplateVersions",
     "ec2:DescribeLaunchTemplates",
@@ -115,7 +114,8 @@ def _fleet_statements(inputs: EnvironmentInputs) -> list[Statement]:
         )
         for fleet in sorted(environment.fleets)
     ]
-    statements = [allow_everywhere(_SEE), *([allow(_ROLL, groups)] if groups else [])]
+    alarms = allow(["cloudwatch:DescribeAlarms"], [arn(environment, "cloudwatch", "alarm:*")])
+    statements = [allow_everywhere(_SEE), alarms, *([allow(_ROLL, groups)] if groups else [])]
     statements += [
         allow(
             ["ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplateVersions"],

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What operators, CI and monitoring of an environment may and may not do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.stacks.environment_templates import ENVIRONMENTS, inputs, properties, resolved
+from tests.unit.stacks.policy_evaluation import Context, is_allowed
+
+ROLES = ("operators", "ci", "monitoring")
+
+
+def statements(environment: str, role: str) -> list[dict[str, Any]]:
+    """Return all that a role is allowed."""
+    attached = properties(environment, "access", f"{role.capitalize()}Role")["ManagedPolicyArns"]
+    return [
+        statement
+        for policy in attached
+        for statement in resolved(properties(environment, "access", policy["Ref"]))["PolicyDocument"][
+            "Statement"
+        ]
+    ]
+
+
+def may(environment: str, role: str, action: str, resource: str, context: Context | None = None) -> bool:
+    """Tell whether a role may do something; {e} in the resource is its own environment."""
+    of = inputs(environment).environment
+    full = resource.format(
+        here=f"{of.region}:{of.account_id}",
+        e=environment,
+        account=of.account_id,
+        region=of.region,
+        n=inputs(environment).network.name,
+        config=of.config_bucket,
+    )
+    return is_allowed(statements(environment, role), action, full, context)
+
+
+PARAMETER = "arn:aws:ssm:{here}:parameter/slipway"
+GROUP = "arn:aws:autoscaling:{here}:autoScalingGroup:1:autoScalingGroupName/slipway"
+SSM = "arn:aws:ssm:us-east-1:444455556666:parameter/slipway"
+OPERATORS, CI, MONITORING = {"operators"}, {"ci"}, {"monitoring"}
+# action, resource -> the roles that may, without any tag or context
+TABLE = {
+    ("ssm:GetParameter", PARAMETER + "/{e}/api/SECRET"): OPERATORS,
+    ("ssm:PutParameter", PARAMETER + "/{e}/api/SECRET"): OPERATORS,
+    ("ssm:GetParametersByPath", PARAMETER + "/{e}"): OPERATORS,
+    ("ssm:GetParameter", PARAMETER + "/{e}/host-keys/api/i-1"): OPERATORS,
+    ("ssm:GetParameter", PARAMETER + "/{e}/api/ami"): OPERATORS | CI | MONITORING,
+    ("ssm:PutParameter", PARAMETER + "/{e}/api/ami"): OPERATORS,
+    ("ssm:GetParameter", PARAMETER + "/{e}/levels/release"): OPERATORS | CI | MONITORING,
+    ("ssm:PutParameter", PARAMETER + "/{e}/levels/release"): OPERATORS,
+    ("ssm:GetParameter", "arn:aws:ssm:{here}:parameter/other"): set(),
+    ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:{here}:secret:slipway/{e}/x"): OPERATORS,
+    ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:{here}:secret:rds!cluster-1"): set(),
+    ("s3:PutObject", "arn:aws:s3:::{config}/locks/api.json"): OPERATORS | CI,
+    ("s3:DeleteObject", "arn:aws:s3:::{config}/locks/api.json"): OPERATORS | CI,
+    ("s3:DeleteObject", "arn:aws:s3:::{config}/manifests/api.json"): OPERATORS,
+    ("s3:DeleteObjectVersion", "arn:aws:s3:::{config}/manifests/api.json"): set(),
+    ("s3:PutObject", "arn:aws:s3:::slipway-{e}-bundles-{account}/levels/1.tar.zst"): OPERATORS | CI,
+    ("s3:DeleteObject", "arn:aws:s3:::slipway-{e}-bundles-{account}/levels/1.tar.zst"): OPERATORS,
+    ("s3:GetObject", "arn:aws:s3:::slipway-{e}-uploads-{account}/a.jpg"): set(),
+    ("s3:GetObject", "arn:aws:s3:::slipway-{e}-originals-{account}/originals/a.jpg"): set(),
+    ("s3:PutBucketPolicy", "arn:aws:s3:::{config}"): set(),
+    ("autoscaling:StartInstanceRefresh", GROUP + "-{e}-api"): OPERATORS,
+    ("autoscaling:RollbackInstanceRefresh", GROUP + "-{e}-api"): OPERATORS,
+    ("autoscaling:StartInstanceRefresh", GROUP + "-{e}-unknown"): set(),
+    ("autoscaling:UpdateAutoScalingGroup", GROUP + "-{e}-api"): set(),
+    ("autoscaling:DeleteAutoScalingGroup", GROUP + "-{e}-api"): set(),
+    ("elasticloadbalancing:DeregisterTargets", "<slipway-{n}-balancer.{E}TargetGroupArn>"): OPERATORS,
+    ("elasticloadbalancing:ModifyListener", "*"): set(),
+    ("ec2:TerminateInstances", "arn:aws:ec2:{here}:instance/i-1"): set(),
+    ("ec2:CreateLaunchTemplateVersion", "arn:aws:ec2:{here}:launch-template/lt-1"): set(),
+    ("ec2:RunInstances", "arn:aws:ec2:{here}:instance/*"): set(),
+    ("ec2:CreateTags", "arn:aws:ec2:{here}:instance/i-1"): set(),
+    ("ec2:DescribeInstances", "*"): OPERATORS | CI | MONITORING,
+    ("ec2:ModifyInstanceAttribute", "arn:aws:ec2:{here}:instance/i-1"): set(),
+    ("cloudwatch:GetMetricData", "*"): OPERATORS | MONITORING,
+    (
+        "logs:FilterLogEvents",
+        "arn:aws:logs:{here}:log-group:/aws/lambda/slipway-{e}-image-variants:*",
+    ): MONITORING,
+    ("logs:FilterLogEvents", "arn:aws:logs:{here}:log-group:/other:*"): set(),
+    ("sqs:GetQueueAttributes", "arn:aws:sqs:{here}:slipway-{e}-jobs"): MONITORING,
+    ("sqs:ReceiveMessage", "arn:aws:sqs:{here}:slipway-{e}-jobs"): set(),
+    ("cloudformation:DeleteStack", "arn:aws:cloudformation:{here}:stack/slipway-{e}-state/1"): set(),
+    ("iam:CreateUser", "*"): set(),
+    ("iam:PutRolePolicy", "arn:aws:iam::{account}:role/slipway/{e}/any"): set(),
+    ("kms:Decrypt", "<slipway-{n}-security.DataKeyArn>"): set(),
+    ("kms:ScheduleKeyDeletion", "<slipway-{n}-security.DataKeyArn>"): set(),
+}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize(("action", "resource"), TABLE, ids=lambda value: value)
+def test_a_role_may_do_what_its_work_needs(environment: str, action: str, resource: str) -> None:
+    own = resource.replace("{E}", environment.capitalize())
+    assert {role for role in ROLES if may(environment, role, action, own)} == TABLE[(action, resource)]
+
+
+def tagged(**tags: str) -> dict[str, str]:
+    """Return the context of a request about something with these tags."""
+    return {f"aws:ResourceTag/slipway:{name}": value for name, value in tags.items()}
+
+
+# role, action, resource, context, whether allowed
+BY_CONTEXT = {
+    "a template of the environment": (
+        "operators",
+        "ec2:CreateLaunchTemplateVersion",
+        "arn:aws:ec2:{here}:launch-template/lt-1",
+        tagged(environment="dev"),
+        True,
+    ),
+    "a template of another environment": (
+        "operators",
+        "ec2:CreateLaunchTemplateVersion",
+        "arn:aws:ec2:{here}:launch-template/lt-1",
+        tagged(environment="test"),
+        False,
+    ),
+    "a launch from another environment's template": (
+        "operators",
+        "ec2:RunInstances",
+        "arn:aws:ec2:{here}:launch-template/lt-1",
+        tagged(environment="test"),
+        False,
+    ),
+    "a machine as its template says": (
+        "operators",
+        "ec2:RunInstances",
+        "arn:aws:ec2:{here}:instance/*",
+        {
+            "ec2:IsLaunchTemplateResource": "true",
+            "ec2:LaunchTemplate": "arn:aws:ec2:us-east-1:444455556666:launch-template/lt-1",
+        },
+        True,
+    ),
+    "a role of the environment for a machine": (
+        "operators",
+        "iam:PassRole",
+        "arn:aws:iam::{account}:role/slipway/{e}/slipway-dev-fleets-ApiRole-1",
+        {"iam:PassedToService": "ec2.amazonaws.com"},
+        True,
+    ),
+    "a role of another environment for a machine": (
+        "operators",
+        "iam:PassRole",
+        "arn:aws:iam::{account}:role/slipway/test/slipway-test-fleets-ApiRole-1",
+        {"iam:PassedToService": "ec2.amazonaws.com"},
+        False,
+    ),
+    "a role of the environment for a function": (
+        "operators",
+        "iam:PassRole",
+        "arn:aws:iam::{account}:role/slipway/{e}/slipway-dev-fleets-ApiRole-1",
+        {"iam:PassedToService": "lambda.amazonaws.com"},
+        False,
+    ),
+    "ci passes no role": (
+        "ci",
+        "iam:PassRole",
+        "arn:aws:iam::{account}:role/slipway/{e}/slipway-dev-fleets-ApiRole-1",
+        {"iam:PassedToService": "ec2.amazonaws.com"},
+        False,
+    ),
+    "a bake's own machine": (
+        "ci",
+        "ec2:RunInstances",
+        "arn:aws:ec2:{here}:instance/*",
+        {"aws:RequestTag/slipway:run": "r1"},
+        True,
+    ),
+    "the end of a bake's machine": (
+        "ci",
+        "ec2:TerminateInstances",
+        "arn:aws:ec2:{here}:instance/i-1",
+        tagged(run="r1"),
+        True,
+    ),
+    "the end of a fleet's machine": (
+        "ci",
+        "ec2:TerminateInstances",
+        "arn:aws:ec2:{here}:instance/i-1",
+        tagged(environment="dev", fleet="api"),
+        False,
+    ),
+    "a port of a group that is no bake's": (
+        "ci",
+        "ec2:AuthorizeSecurityGroupIngress",
+        "arn:aws:ec2:{here}:security-group/sg-1",
+        tagged(environment="dev"),
+        False,
+    ),
+    "an image of ours": (
+        "ci",
+        "ec2:DeregisterImage",
+        "arn:aws:ec2:{region}::image/ami-1",
+        tagged(**{"class": "api"}),
+        True,
+    ),
+    "an image of others": ("ci", "ec2:DeregisterImage", "arn:aws:ec2:{region}::image/ami-1", {}, False),
+    "a secret string of the environment": (
+        "operators",
+        "kms:Encrypt",
+        "<slipway-nonproduction-security.DataKeyArn>",
+        {
+            "kms:ViaService": "ssm.us-east-1.amazonaws.com",
+            "kms:EncryptionContext:PARAMETER_ARN": f"{SSM}/dev/api/X",
+        },
+        True,
+    ),
+    "a secret string of another environment": (
+        "operators",
+        "kms:Decrypt",
+        "<slipway-nonproduction-security.DataKeyArn>",
+        {
+            "kms:ViaService": "ssm.us-east-1.amazonaws.com",
+            "kms:EncryptionContext:PARAMETER_ARN": f"{SSM}/qa/api/X",
+        },
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "resource", "context", "expected"), BY_CONTEXT.values(), ids=BY_CONTEXT
+)
+def test_tags_and_conditions_decide(
+    role: str, action: str, resource: str, context: Context, expected: bool
+) -> None:
+    assert may("dev", role, action, resource, context) is expected
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("own", ENVIRONMENTS)
+@pytest.mark.parametrize("other", ENVIRONMENTS)
+def test_a_role_reaches_no_other_environment(own: str, other: str, role: str) -> None:
+    """Even where both are in one account: what operators are allowed at home is asked for of the other."""
+    if own == other:
+        return
+    of = inputs(own).environment
+    here = f"{of.region}:{of.account_id}"
+    requests = [
+        ("ssm:GetParameter", f"arn:aws:ssm:{here}:parameter/slipway/{{}}/api/SECRET"),
+        ("ssm:PutParameter", f"arn:aws:ssm:{here}:parameter/slipway/{{}}/api/ami"),
+        ("ssm:GetParameter", f"arn:aws:ssm:{here}:parameter/slipway/{{}}/levels/release"),
+        ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{here}:secret:slipway/{{}}/x"),
+        ("s3:PutObject", f"arn:aws:s3:::slipway-{{}}-bundles-{of.account_id}/levels/1.tar.zst"),
+        (
+            "autoscaling:StartInstanceRefresh",
+            f"arn:aws:autoscaling:{here}:autoScalingGroup:1:autoScalingGroupName/slipway-{{}}-api",
+        ),
+    ]
+    granted = statements(own, role)
+    assert not [each for each in requests if is_allowed(granted, each[0], each[1].format(other))]
+    if role == "operators":
+        assert all(is_allowed(granted, action, resource.format(own)) for action, resource in requests)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_role_asks_for_more_than_being_in_the_account(environment: str) -> None:
+    conditions = {
+        "operators": {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
+        "ci": {"StringEquals": {"aws:PrincipalTag/slipway:access": "ci"}},
+        "monitoring": {"StringEquals": {"aws:PrincipalTag/slipway:access": "monitoring"}},
+    }
+    account_id = inputs(environment).environment.account_id
+    for role, condition in conditions.items():
+        assert properties(environment, "access", f"{role.capitalize()}Role")["AssumeRolePolicyDocument"] == {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"arn:aws:iam::{account_id}:root"},
+                    "Action": "sts:AssumeRole",
+                    "Condition": condition,
+                }
+            ],
+        }
+
+
+def test_policies_fit_into_the_limits_of_iam() -> None:
+    """A policy has 6,144 characters at most, a role ten policies.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    for environment in ENVIRONMENTS:
+        for role in ROLES:
+            attached = properties(environment, "access", f"{role.capitalize()}Role")["ManagedPolicyArns"]
+            assert len(attached) <= 10
+            for policy in attached:
+                document = resolved(properties(environment, "access", policy["Ref"]))["PolicyDocument"]
+                assert len("".join(str(document).split())) <= 6144
