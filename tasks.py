@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from invoke import Collection
 
-from orchestrator.cli import Context, command
+from orchestrator.cli import Context, StackWords, command
 
 
 @command(iterable=["server_class"])
@@ -26,6 +26,36 @@ def bake_ami(  # noqa: PLR0913 - one parameter per flag
 def gc(context: Context, environment="sandbox", dry_run=False, yes=False, json=False):
     """Remove what killed runs left behind: machines, groups, keys, volumes and unpublished images."""
     context.gc(environment, dry_run=dry_run, is_confirmed=yes, as_json=json)
+
+
+@command(iterable=["allow_replace"])
+def provision(  # noqa: PLR0913 - one parameter per flag
+    context: Context,
+    network="",
+    environment="",
+    all=False,  # noqa: A002 - the flag's name
+    dry_run=False,
+    yes=False,
+    allow_replace=None,
+    json=False,
+):
+    """Bring up the stacks of a --network, of an --environment or --all; no data is lost unasked."""
+    words = StackWords(network, environment, all, tuple(allow_replace or ()), json)
+    context.provision(words, dry_run=dry_run, is_confirmed=yes)
+
+
+@command
+def drift(context: Context, network="", environment="", all=False, json=False):
+    """Show what differs from the stacks of a --network, of an --environment or --all; 4 if anything does."""
+    context.drift(StackWords(network, environment, all, as_json=json))
+
+
+@command
+def destroy(  # noqa: PLR0913 - one parameter per flag
+    context: Context, network="", environment="", dry_run=False, yes=False, json=False
+):
+    """Delete the stacks of an --environment or of a --network; what holds data stays."""
+    context.destroy(StackWords(network, environment, as_json=json), dry_run=dry_run, is_confirmed=yes)
 
 
 @command
@@ -97,6 +127,9 @@ def sandbox_logs(context: Context, lines="100"):
 namespace = Collection(
     bake_ami,
     gc,
+    provision,
+    drift,
+    destroy,
     demo,
     lint,
     test,

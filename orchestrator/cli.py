@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -24,6 +25,8 @@ from orchestrator.errors import ConfigError, Refused, SlipwayError
 
 if TYPE_CHECKING:
     from orchestrator.config.models import Environment
+    from orchestrator.ports import Templates
+    from orchestrator.stack_commands import Place
     from orchestrator.workflows.world import World
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -32,6 +35,17 @@ DEFAULT_PORT, LAST_PORT = 4566, 65535
 MODES = ("real", "simulated")
 INTERRUPTED = 130
 TERMINATED = 143
+
+
+@dataclass(frozen=True, slots=True)
+class StackWords:
+    """What an operator typed to say which stacks are meant."""
+
+    network: str = ""
+    environment: str = ""
+    is_all: bool = False
+    allowed: tuple[str, ...] = ()
+    as_json: bool = False
 
 
 class _Terminated(KeyboardInterrupt):
@@ -55,10 +69,15 @@ def command(
             raise Exit(code=error.exit_code) from error
         except KeyboardInterrupt as interrupt:
             code = TERMINATED if isinstance(interrupt, _Terminated) else INTERRUPTED
-            sys.stderr.write("stopped: what this command had begun was cleaned up\n")
+            sys.stderr.write(f"stopped: {_what_remains(interrupt)}\n")
             raise Exit(code=code) from interrupt
 
     return task(run, name=name, iterable=list(iterable))
+
+
+def _what_remains(interrupt: KeyboardInterrupt) -> str:
+    """Return what a workflow that can't take back what it began has said of it."""
+    return str(interrupt) or "what this command had begun was cleaned up"
 
 
 def _tell(error: SlipwayError, *, as_json: bool) -> None:
@@ -125,6 +144,37 @@ class Context:
             with reporter("gc") as console:
                 gc.apply(world, plan, console)
         _show(plan.as_dict(), plan.lines(is_dry_run=dry_run), as_json=as_json)
+
+    def provision(self, words: StackWords, *, dry_run: bool, is_confirmed: bool) -> None:
+        """Bring stacks up, or plan to, and print what became of each."""
+        from orchestrator import stack_commands  # noqa: PLC0415
+
+        show = functools.partial(_show, as_json=words.as_json)
+        stack_commands.provision(self._place(), words, show, is_dry_run=dry_run, is_confirmed=is_confirmed)
+
+    def drift(self, words: StackWords) -> None:
+        """Print how what is there differs from what the stacks say."""
+        from orchestrator import stack_commands  # noqa: PLC0415
+
+        stack_commands.drift(self._place(), words, functools.partial(_show, as_json=words.as_json))
+
+    def destroy(self, words: StackWords, *, dry_run: bool, is_confirmed: bool) -> None:
+        """Delete stacks, or plan to, and print what became of each."""
+        from orchestrator import stack_commands  # noqa: PLC0415
+
+        show = functools.partial(_show, as_json=words.as_json)
+        stack_commands.destroy(self._place(), words, show, is_dry_run=dry_run, is_confirmed=is_confirmed)
+
+    def _place(self) -> Place:
+        from orchestrator.stack_commands import Place  # noqa: PLC0415
+
+        def templates(project: Path, network: str) -> Templates:
+            from stacks.synthesis import ProjectTemplates  # noqa: PLC0415
+
+            return ProjectTemplates(project, network)
+
+        port = _sandbox_port() if os.environ.get(PORT_VARIABLE) else None
+        return Place(self.project, os.environ, port, templates)
 
     def demo(self, *, port: str) -> None:
         """Bring everything up on this machine and show it."""

@@ -4,6 +4,7 @@
     SlipwayError
     |- ConfigError    3  a file of the project is missing or invalid; nothing was called
     |- Refused        4  unsafe state, lock held, not confirmed; nothing changed
+    |  `- DriftFound  4  what is there is not what the stacks say
     |- AwsError       5  AWS refused or failed
     |  `- NotFound    5  the thing asked for does not exist
     |- RemoteError    6  ssh, packer or ansible failed
@@ -19,6 +20,7 @@ Exceptions hold fields and build their text in `__str__`; only cli.py prints the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -85,6 +87,18 @@ class Refused(SlipwayError):
 
     exit_code = 4
     default_state = "nothing changed"
+
+
+class DriftFound(Refused):
+    """What is there is not what the stacks say. `drift` holds it all, for `--json`."""
+
+    def __init__(self, what: str, cause: str, *, drift: Mapping[str, object], next_command: str) -> None:
+        super().__init__(what, cause, next_command=next_command)
+        self.drift = drift
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the error for `--json`, with what was found."""
+        return super().as_dict() | dict(self.drift)
 
 
 class AwsError(SlipwayError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from troposphere import GetStackOutput, Join, Split
 
-from orchestrator.domain.stack import EnvironmentStack, Kind, NetworkStack, stack_name
+from orchestrator.domain.stack import EnvironmentStack, Kind, NetworkStack, bucket_name, stack_name
 
 if TYPE_CHECKING:
     from troposphere import Template
@@ -66,8 +66,3 @@ def list_output(owner: str, kind: Kind, name: str) -> Split:
 def logical(name: str) -> str:
     """Return a name of the configuration as a logical id: `api-eu` becomes `ApiEu`."""
     return "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", name) if part)
-
-
-def bucket_name(environment: str, asset_class: str, account_id: str) -> str:
-    """Return the name of a bucket of an environment; the config bucket's is in the environment's file."""
-    return f"slipway-{environment}-{asset_class}-{account_id}"

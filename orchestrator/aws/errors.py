@@ -15,6 +15,7 @@ _NOT_FOUND_ENDINGS = (".NotFound", "NotFoundException", "NotFoundFault", "Parame
 _NOT_FOUND = frozenset(
     {
         "InvalidAMIID.Unavailable",  # what EC2 calls an image that was deregistered
+        "ChangeSetNotFound",
         "NoSuchKey",
         "NoSuchBucket",
         "NoSuchEntity",

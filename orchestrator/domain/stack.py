@@ -62,12 +62,17 @@ def stack_name(owner: str, kind: Kind) -> str:
     return f"{PREFIX}{owner}-{kind.value}"
 
 
+def bucket_name(environment: str, asset_class: str, account_id: str) -> str:
+    """Return the name of a bucket of an environment; the config bucket's is in the environment's file."""
+    return f"{PREFIX}{environment}-{asset_class}-{account_id}"
+
+
 class Health(StrEnum):
     """What can be done with a stack, whatever the exact word of CloudFormation for its status."""
 
     SOUND = "sound"  # can be updated
     BUSY = "busy"  # an operation is under way
-    STILLBORN = "stillborn"  # never worked: is removed and made anew
+    STILLBORN = "stillborn"  # never worked: is made anew
     STUCK = "stuck"  # a person must look
 
 
@@ -80,7 +85,8 @@ _SOUND = frozenset(
         "IMPORT_ROLLBACK_COMPLETE",
     }
 )
-_STILLBORN = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"})
+NEVER_BEGUN = "REVIEW_IN_PROGRESS"  # a change set was made for it, and not executed
+_STILLBORN = frozenset({NEVER_BEGUN, "ROLLBACK_COMPLETE"})
 
 
 def health(status: str) -> Health:

@@ -24,7 +24,7 @@ class ChangeSetRequest:
 
 
 class Stacks(Protocol):
-    """CloudFormation. Calls that begin something return at once; `stack` is a name or, once deleted, an id."""
+    """CloudFormation. What takes time is begun and returns at once; `stack` is a name or an id."""
 
     def all(self) -> tuple[StackState, ...]:
         """Return all of our stacks that exist, by their names."""
@@ -60,7 +60,7 @@ class Stacks(Protocol):
         """Begin to delete a stack."""
 
     def events(self, stack_id: str, *, after: str = "") -> tuple[StackEvent, ...]:
-        """Return the events of the latest operation, oldest first, or those of it that follow event `after`."""
+        """Return the latest operation's events, oldest first; only those that follow event `after`."""
 
     def detect_drift(self, stack: str) -> str:
         """Begin to look for drift; return the detection's id."""
