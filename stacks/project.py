@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator.config.loader import load_environment, load_network
+from orchestrator.config.loader import load_environment
 from orchestrator.config.models import Environment
+from orchestrator.config.scope import load_scope
 from orchestrator.errors import ConfigError
 from stacks.inputs import EnvironmentInputs, NetworkInputs
 
@@ -25,23 +26,10 @@ def network_names(project: Path) -> tuple[str, ...]:
 
 
 def network_inputs(project: Path, name: str) -> NetworkInputs:
-    """Return a network with its environments.
-
-    Raises:
-        ConfigError: A file is wrong, or the network's environments are none or differ in account or region.
-    """
-    network = load_network(project, name)
-    everything = (load_environment(project, each) for each in environment_names(project))
-    environments = {each.name: each for each in everything if each.network == name}
-    path = f"networks/{name}.yaml"
-    if not environments:
-        raise ConfigError(path, (f"{path}: no environment is in this network",))
-    places = {(each.region, each.account_id) for each in environments.values()}
-    if len(places) > 1:
-        names = ", ".join(sorted(environments))
-        raise ConfigError(path, (f"{path}: {names} must have one region and one account_id",))
-    region, account_id = places.pop()
-    return NetworkInputs(name, network, region, account_id, environments)
+    """Return a network with its environments, or raise ConfigError."""
+    scope = load_scope(project, name)
+    place = scope.first
+    return NetworkInputs(name, scope.network, place.region, place.account_id, scope.environments)
 
 
 def environment_inputs(project: Path, name: str, function_keys: Mapping[str, str]) -> EnvironmentInputs:
