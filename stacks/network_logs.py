@@ -52,14 +52,13 @@ def _writers(inputs: NetworkInputs) -> list[Statement]:
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
     """
     name, account_id = logs_bucket_name(inputs), inputs.account_id
-    balancers = f"arn:aws:elasticloadbalancing:{inputs.region}:{account_id}:loadbalancer/*"
     trail = {"StringEquals": {"aws:SourceArn": trail_arn(inputs)}}
     return [
+        # Its documentation promises no condition key; it writes an account's logs below the account's number only.
         allow(
             ["s3:PutObject"],
             [bucket_arn(name, f"{BALANCER_PREFIX}/AWSLogs/{account_id}/*")],
             principal=service("logdelivery.elasticloadbalancing"),
-            condition=of_account(account_id, ArnLike={"aws:SourceArn": balancers}),
         ),
         allow(["s3:GetBucketAcl"], [bucket_arn(name)], principal=service("cloudtrail"), condition=trail),
         allow(

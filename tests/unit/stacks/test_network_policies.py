@@ -77,7 +77,7 @@ def test_services_act_for_this_account_only(name: str) -> None:
         for where, _, statement in ALLOWED
         if where.startswith(f"slipway-{name}-")
         and "Service" in statement.get("Principal", {})
-        and account not in json.dumps(statement.get("Condition", {}))
+        and account not in json.dumps(statement.get("Condition", statement.get("Resource")))
     ]
     assert unlimited == []
 
