@@ -54,7 +54,7 @@ def _writers(inputs: NetworkInputs) -> list[Statement]:
     name, account_id = logs_bucket_name(inputs), inputs.account_id
     trail = {"StringEquals": {"aws:SourceArn": trail_arn(inputs)}}
     return [
-        # Its documentation promises no condition key; it writes an account's logs below the account's number only.
+        # No condition key is promised for it; it writes an account's logs below that account's number only.
         allow(
             ["s3:PutObject"],
             [bucket_arn(name, f"{BALANCER_PREFIX}/AWSLogs/{account_id}/*")],
