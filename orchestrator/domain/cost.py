@@ -16,6 +16,7 @@ from orchestrator.domain.stack import Body
 
 _ZERO = Decimal(0)
 _CENT = Decimal("0.01")
+_ENDPOINT = "AWS::EC2::VPCEndpoint"
 SERVERLESS = "db.serverless"
 
 
@@ -118,6 +119,8 @@ class _Joined:
 def _join(site: _Site, argument: Any) -> Any:
     separator, items = argument
     found = site.value(items)
+    if isinstance(found, list) and len(found) == 1:
+        return site.value(found[0])
     return _Joined(separator, found) if isinstance(found, list) else {"Fn::Join": argument}
 
 
@@ -140,10 +143,11 @@ Properties = Mapping[str, Any]
 
 def _of_resource(site: _Site, resource: Mapping[str, Any]) -> Estimate:
     type_name = resource["Type"]
+    properties = resource.get("Properties", {})
     used = site.prices.usage.get(type_name)
-    usage = Estimate(not_counted=frozenset({used} if used else ()))
+    usage = Estimate(not_counted=frozenset({used} if used and not _is_free(type_name, properties) else ()))
     price = _PRICED.get(type_name)
-    return usage + price(site, resource.get("Properties", {})) if price else usage
+    return usage + price(site, properties) if price else usage
 
 
 def _unknown(what: str) -> Estimate:
@@ -158,8 +162,13 @@ def _address(site: _Site, _: Properties) -> Estimate:
     return Estimate(site.hours(site.prices.public_ipv4))
 
 
+def _is_free(type_name: str, properties: Properties) -> bool:
+    """Tell whether a resource costs nothing though others of its type do: endpoints that are gateways."""
+    return type_name == _ENDPOINT and properties.get("VpcEndpointType", "Gateway") != "Interface"
+
+
 def _endpoint(site: _Site, properties: Properties) -> Estimate:
-    if properties.get("VpcEndpointType", "Gateway") != "Interface":
+    if _is_free(_ENDPOINT, properties):
         return Estimate()
     zones = site.count(properties.get("SubnetIds", []))
     if zones is None:
@@ -220,7 +229,7 @@ _PRICED: Mapping[str, Callable[[_Site, Properties], Estimate]] = {
     "AWS::CloudWatch::Alarm": _each(lambda prices: prices.alarm),
     "AWS::EC2::EIP": _address,
     "AWS::EC2::NatGateway": _nat_gateway,
-    "AWS::EC2::VPCEndpoint": _endpoint,
+    _ENDPOINT: _endpoint,
     "AWS::ElasticLoadBalancingV2::LoadBalancer": _load_balancer,
     "AWS::KMS::Key": _each(lambda prices: prices.kms_key),
     "AWS::RDS::DBCluster": _database_cluster,

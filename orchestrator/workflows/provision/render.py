@@ -11,6 +11,7 @@ from orchestrator.domain.change_set import Change, Effect
 from orchestrator.workflows.provision.plan import Action, ProvisionPlan, StackPlan
 
 _WIDTH = 110
+_NAMES_SHOWN = 6  # --json has them all
 _MARKS = {
     Effect.ADDED: "+",
     Effect.CHANGED: "~",
@@ -87,7 +88,9 @@ def _added(changes: Iterable[Change]) -> Iterator[str]:
     width = max((len(name) for name in by_type), default=0)
     for type_name, names in sorted(by_type.items()):
         head = f"+ {type_name.ljust(width)}  "
-        text = f"{len(names)}: {', '.join(names)}" if len(names) > 1 else names[0]
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        listed = ", ".join(names[:_NAMES_SHOWN]) + more
+        text = f"{len(names)}: {listed}" if len(names) > 1 else listed
         yield from wrap(head + text, _WIDTH - 4, subsequent_indent=" " * len(head), break_long_words=False)
 
 
@@ -125,18 +128,18 @@ def _cost(plan: ProvisionPlan) -> Iterator[str]:
     difference = after.monthly - before.monthly
     sign = "+" if difference >= 0 else "-"
     yield (
-        f"cost a month: {_dollars(before.monthly)} -> {_dollars(after.monthly)} "
-        f"({sign}{_dollars(abs(difference))}), at least: fleets and database at their lower limits, "
-        f"on-demand prices of us-east-1 of {plan.prices_date}"
+        f"cost a month, at least: {_dollars(before.monthly)} -> {_dollars(after.monthly)} "
+        f"({sign}{_dollars(abs(difference))})"
     )
+    yield f"  fleets and database at their lower limits, on-demand prices of us-east-1 of {plan.prices_date}"
     if after.not_counted:
-        yield from _wrapped("not counted, paid by use: ", sorted(after.not_counted))
+        yield from _wrapped("  not counted, paid by use: ", sorted(after.not_counted))
     if after.unknown:
-        yield from _wrapped("not counted, no price known: ", sorted(after.unknown))
+        yield from _wrapped("  not counted, no price known: ", sorted(after.unknown))
 
 
 def _wrapped(head: str, items: Iterable[str]) -> list[str]:
-    return wrap(head + ", ".join(items), _WIDTH, subsequent_indent="  ")
+    return wrap(head + ", ".join(items), _WIDTH, subsequent_indent="    ")
 
 
 def _dollars(amount: Decimal) -> str:
