@@ -88,7 +88,12 @@ SELECTIONS = {
     "fast": Selection(quiet=LINT, shown=(FAST,)),
     "all": Selection(quiet=(*LINT, ANSIBLE_LINT), shown=(FAST, MACHINES)),
     "bench": Selection(shown=(Check("bench", ("pytest", "-q", "-s", "-m", "bench", "tests/bench")),)),
-    "docs": Selection(quiet=(Check("READMEs of roles", ("python", "-c", WRITE_READMES)),)),
+    "docs": Selection(
+        quiet=(
+            Check("READMEs of roles", ("python", "-c", WRITE_READMES)),
+            Check("the architecture", ("python", "-m", "stacks.document")),
+        )
+    ),
     "lock": Selection(quiet=tuple(_lock(name) for name in LOCKS)),
 }
 
