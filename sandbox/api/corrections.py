@@ -4,26 +4,36 @@
 from __future__ import annotations
 
 from sandbox.api import (
+    certificates,
     dependencies,
     endpoints,
     flow_logs,
+    iam_policies,
+    keys,
     launch_templates,
+    log_groups,
     network_acls,
     routes,
     security_groups,
 )
 from sandbox.api.patches import Patches
 
+_MODULES = (
+    certificates,
+    dependencies,
+    endpoints,
+    flow_logs,
+    iam_policies,
+    keys,
+    launch_templates,
+    log_groups,
+    network_acls,
+    routes,
+    security_groups,
+)
+
 
 def install(patches: Patches) -> None:
     """Put all of them in place."""
-    for module in (
-        network_acls,
-        security_groups,
-        routes,
-        endpoints,
-        flow_logs,
-        launch_templates,
-        dependencies,
-    ):
+    for module in _MODULES:
         module.install(patches)

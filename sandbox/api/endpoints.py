@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVpcEndpoint.htm
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -77,14 +78,10 @@ def _modify(response: Any) -> ActionResult:
     if policy := response._get_param("PolicyDocument"):
         endpoint.policy_document = policy
     if response._get_bool_param("ResetPolicy"):
-        endpoint.policy_document = _default_policy()
+        endpoint.policy_document = json.dumps(VPCEndPoint.DEFAULT_POLICY)
     if (is_private := response._get_bool_param("PrivateDnsEnabled")) is not None:
         endpoint.private_dns_enabled = is_private
     return ActionResult({"Return": True})
-
-
-def _default_policy() -> str:
-    return VPCEndPoint(None, "", "", "", None, None, []).policy_document
 
 
 def _check_service(backend: Any, name: str, endpoint_type: str) -> None:

@@ -63,7 +63,7 @@ def _complete_version(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _on_source(original: Callable[..., Any]) -> Callable[..., Any]:
-    def create_launch_template_version(response: Any) -> ActionResult:
+    def create_launch_template_version(response: Any) -> Any:
         """Begin with the version that SourceVersion names; what the call gives overrides it."""
         source = response._get_param("SourceVersion")
         if source is not None:

@@ -72,24 +72,29 @@ def handler_calls() -> Iterator[Call]:
 
 def travel(call: Call, trip: Trip) -> None:
     """Go the whole way."""
-    with made(call, trip.type_name, trip.given) as physical:
+    current = dict(trip.given)
+    with made(call, trip.type_name, current) as physical:
         assert missing_attributes(trip, physical) == set()
         handler = handlers()[trip.type_name]
-        before = dict(trip.given)
-        check_read(handler, call, physical.physical_id, before)
+        check_read(handler, call, physical.physical_id, current)
         for change in trip.changes:
+            before = dict(current)
             after = _changed(trip.type_name, before, change)
             updated = handler.update(call, physical.physical_id, before=before, after=after)
+            current.clear()
+            current.update(after)
             assert updated.physical_id == physical.physical_id
             assert missing_attributes(trip, updated) == set()
             check_read(handler, call, physical.physical_id, after)
             _check_removals(handler, call, physical.physical_id, before=before, after=after)
-            before = after
 
 
 @contextmanager
 def made(call: Call, type_name: str, properties: Properties) -> Iterator[Physical]:
-    """Make a resource for the time of a test, and see that nothing of it stays."""
+    """Make a resource for the time of a test, and see that nothing of it stays.
+
+    It is removed with the properties as they are then, for those who change them meanwhile.
+    """
     handler = handlers()[type_name]
     assert not uncovered(handler, properties), "a template with these would be refused"
     call = replace(call, name=f"slipway-test-{type_name.rpartition('::')[2]}-{next(_numbers)}")
@@ -111,8 +116,7 @@ def check_read(handler: Handler, call: Call, physical_id: str, given: Properties
     differing = {
         name: (value, seen.get(name))
         for name, value in given.items()
-        if not (name in hidden and name not in seen)
-        and not _comes_back(handler, name, value, seen.get(name))
+        if not (name in hidden and name not in seen) and not _comes_back(handler, name, value, seen.get(name))
     }
     assert not differing, f"{handler.type_name}: given, and read: {differing}"
     assert set(seen) <= set(schema["properties"]) - _top_level(schema, "readOnlyProperties")

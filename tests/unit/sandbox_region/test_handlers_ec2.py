@@ -8,10 +8,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from sandbox.cloudformation.handler import Call
-from sandbox.cloudformation.registry import handlers
 
 from .round_trip import REMOVED, Trip, handler_calls, made, travel
 
