@@ -59,6 +59,12 @@ def destroy(  # noqa: PLR0913 - one parameter per flag
 
 
 @command
+def diagram(context: Context, network="", output=""):
+    """Draw a --network as SVG, to stdout or into the file --output."""
+    context.diagram(network=network, output=output)
+
+
+@command
 def demo(context: Context, port=""):
     """Show all of it on this machine: a local region, every image baked, one machine answering."""
     context.demo(port=port)
@@ -130,6 +136,7 @@ namespace = Collection(
     provision,
     drift,
     destroy,
+    diagram,
     demo,
     lint,
     test,

@@ -165,6 +165,22 @@ class Context:
         show = functools.partial(_show, as_json=words.as_json)
         stack_commands.destroy(self._place(), words, show, is_dry_run=dry_run, is_confirmed=is_confirmed)
 
+    def diagram(self, *, network: str, output: str) -> None:
+        """Draw a network."""
+        if not network:
+            raise ConfigError("diagram", ("diagram: --network is missing",))
+        from stacks.document import picture  # noqa: PLC0415
+
+        svg = picture(self.project, network)
+        if not output:
+            sys.stdout.write(svg)
+            return
+        try:
+            Path(output).write_text(svg, "utf-8")
+        except OSError as error:
+            raise ConfigError("diagram", (f"output {output}: {error.strerror}",)) from error
+        _show({}, (f"{network} is drawn in {output}",))
+
     def _place(self) -> Place:
         from orchestrator.stack_commands import Place  # noqa: PLC0415
 
