@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from sandbox.api import buckets, cloudfront, functions, queues
+from sandbox.api import buckets, cloudfront, databases, functions, queues
 from sandbox.api.patches import Patches
 
 
@@ -11,5 +11,6 @@ def install(patches: Patches) -> None:
     """Put all of them in place."""
     buckets.install(patches)
     cloudfront.install(patches)
+    databases.install(patches)
     functions.install(patches)
     queues.install(patches)
