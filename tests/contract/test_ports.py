@@ -8,13 +8,17 @@ import inspect
 import pytest
 
 from orchestrator import ports
+from orchestrator.aws.cloudformation import AwsStacks
 from orchestrator.aws.identity import AwsIdentity
 from orchestrator.aws.images import AwsImages
 from orchestrator.aws.machines import AwsMachines
 from orchestrator.aws.objects import S3Objects
+from orchestrator.aws.parameters import SsmParameters
 from orchestrator.locks import ObjectLocks
 from orchestrator.ssh.client import SshShell, SshShells
 from orchestrator.ssh.keys import Ed25519KeyMaker
+from orchestrator.tools.bundles import FunctionBundles
+from stacks.synthesis import ProjectTemplates
 from tests import fakes
 
 PAIRS = [
@@ -37,6 +41,14 @@ PAIRS = [
     (ports.Locks, ObjectLocks),
     (ports.Locks, fakes.FakeLocks),
     (ports.Programs, fakes.FakePrograms),
+    (ports.Parameters, SsmParameters),
+    (ports.Parameters, fakes.FakeParameters),
+    (ports.Stacks, AwsStacks),
+    (ports.Stacks, fakes.FakeStacks),
+    (ports.Templates, ProjectTemplates),
+    (ports.Templates, fakes.FakeTemplates),
+    (ports.Bundles, FunctionBundles),
+    (ports.Bundles, fakes.FakeBundles),
 ]
 
 

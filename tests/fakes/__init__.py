@@ -4,6 +4,7 @@
 from tests.fakes.basics import START, FakeClock, Recorded
 from tests.fakes.ec2 import CONSOLE, HOST_KEY, FakeBuilder, FakeImages, FakeMachines
 from tests.fakes.local import FakeKeyMaker, FakePrograms, FakeReporter, FakeShell, FakeShells
+from tests.fakes.stacks import FakeBundles, FakeParameters, FakeStacks, FakeTemplates
 from tests.fakes.state import ACCOUNT, FakeHeldLock, FakeIdentity, FakeLocks, FakeObjects
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "HOST_KEY",
     "START",
     "FakeBuilder",
+    "FakeBundles",
     "FakeClock",
     "FakeHeldLock",
     "FakeIdentity",
@@ -20,9 +22,12 @@ __all__ = [
     "FakeLocks",
     "FakeMachines",
     "FakeObjects",
+    "FakeParameters",
     "FakePrograms",
     "FakeReporter",
     "FakeShell",
     "FakeShells",
+    "FakeStacks",
+    "FakeTemplates",
     "Recorded",
 ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from orchestrator.domain.lock import Owner
-from orchestrator.errors import Refused
+from orchestrator.errors import NotFound, Refused
 from orchestrator.ports import HeldLock, Lock, StoredObject
 from tests.fakes.basics import FakeClock, Recorded
 
@@ -24,7 +24,13 @@ class FakeObjects(Recorded):
     def __init__(self) -> None:
         super().__init__()
         self.objects: dict[str, bytes] = {}
+        self.has_bucket = True
         self._lock = threading.Lock()
+
+    def _note(self, call: str) -> None:
+        super()._note(call)
+        if not self.has_bucket:
+            raise NotFound("s3", call, "NoSuchBucket", "The specified bucket does not exist")
 
     def get(self, key: str) -> StoredObject | None:
         self._note("get")
