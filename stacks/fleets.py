@@ -80,7 +80,6 @@ def _group(inputs: EnvironmentInputs, name: str, fleet: Fleet) -> autoscaling.Au
         HealthCheckGracePeriod=fleet.grace_period_s,
         LifecycleHookSpecificationList=_hooks(fleet),
         MetricsCollection=[autoscaling.MetricsCollection(Granularity="1Minute")],
-        CapacityRebalance=False,
         TerminationPolicies=["OldestLaunchTemplate", "OldestInstance"],
         Tags=autoscaling.Tags(**machines.tags(inputs, name)),
         **_health(inputs, fleet),

@@ -61,7 +61,6 @@ def test_a_group_is_as_its_fleet_says() -> None:
             },
         ],
         "MetricsCollection": [{"Granularity": "1Minute"}],
-        "CapacityRebalance": False,
         "TerminationPolicies": ["OldestLaunchTemplate", "OldestInstance"],
         "Tags": [{"Key": key, "Value": value, "PropagateAtLaunch": True} for key, value in tags.items()],
     }
