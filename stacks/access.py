@@ -5,6 +5,8 @@ operators   roll out, deploy, set parameters and secrets, open doors; only with 
 ci          bakes images, publishes bundles and what was built of them; reads no secret
 monitoring  looks at machines, metrics and logs; reads no data
 
+Stacks are provisioned by the account's administrators: whoever makes roles could make himself any.
+
 Who of the account may take a role is for the account's own policies to say; a role's conditions come on top.
 Nothing here reaches another environment: parameters, secrets, buckets, groups and roles are named by the
 environment, launch templates and machines are told by their tags. Images belong to all environments of an

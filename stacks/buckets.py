@@ -46,7 +46,8 @@ def bucket(
             BlockPublicAcls=True, BlockPublicPolicy=True, IgnorePublicAcls=True, RestrictPublicBuckets=True
         ),
         VersioningConfiguration=s3.VersioningConfiguration(Status="Enabled"),
-        DeletionPolicy="Retain",
+        # But a first creation that fails leaves none behind, whose name the next would meet.
+        DeletionPolicy="RetainExceptOnCreate",
         UpdateReplacePolicy="Retain",
     )
 

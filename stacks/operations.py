@@ -160,11 +160,11 @@ def _resource(environment: Environment, alarm: Alarm, alerts: Any) -> cloudwatch
 def _budget(environment: Environment, limit_usd: int, alerts: Any) -> budgets.Budget:
     """Watch what carries the environment's tag, as several environments share an account.
 
-    AWS sees the tag once it is activated for cost allocation.
+    AWS sees the tag once it is activated for cost allocation. CloudFormation replaces a budget whose
+    notifications change, which a name of its own would forbid.
     https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/activating-tags.html
     """
     data = budgets.BudgetData(
-        BudgetName=f"slipway-{environment.name}",
         BudgetType="COST",
         TimeUnit="MONTHLY",
         BudgetLimit=budgets.Spend(Amount=limit_usd, Unit="USD"),

@@ -201,7 +201,8 @@ def test_buckets_are_private_versioned_and_stay() -> None:
             "RestrictPublicBuckets": True,
         }, where
         assert found["VersioningConfiguration"] == {"Status": "Enabled"}, where
-        assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain"), where
+        policies = (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"])
+        assert policies == ("RetainExceptOnCreate", "Retain"), where
 
 
 def test_buckets_know_no_acls_but_where_cloudfront_writes() -> None:

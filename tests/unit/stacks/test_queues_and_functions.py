@@ -206,8 +206,12 @@ def test_a_dead_job_alarms_at_once() -> None:
 
 def test_a_budget_counts_what_carries_the_environments_tag() -> None:
     budget = resolved(properties("dev", "operations", "Budget"))
-    assert budget["Budget"]["BudgetLimit"] == {"Amount": 300, "Unit": "USD"}
-    assert budget["Budget"]["CostFilters"] == {"TagKeyValue": ["user:slipway:environment$dev"]}
+    assert budget["Budget"] == {
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": 300, "Unit": "USD"},
+        "CostFilters": {"TagKeyValue": ["user:slipway:environment$dev"]},
+    }
     notified = [each["Notification"] for each in budget["NotificationsWithSubscribers"]]
     assert [(each["NotificationType"], each["Threshold"]) for each in notified] == [
         ("ACTUAL", 80),
