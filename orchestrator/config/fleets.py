@@ -81,6 +81,11 @@ def fleets_problems(fleets: Mapping[str, Fleet]) -> Iterator[str]:
     """Give what is wrong with the fleets of an environment beside each other."""
     for name in sorted(RESERVED_NAMES & set(fleets)):
         yield f"{name} is no name for a fleet, a network's own part has it"
+    seen: dict[str, str] = {}
+    for name in fleets:
+        # Logical ids of templates have no dashes.
+        if (other := seen.setdefault(name.replace("-", ""), name)) != name:
+            yield f"{other} and {name} differ in dashes only"
     balanced = [name for name, fleet in fleets.items() if fleet.is_balanced]
     if len(balanced) > 1:
         yield f"{', '.join(balanced)} are balanced, but an environment has one host"
