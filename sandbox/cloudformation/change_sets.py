@@ -12,6 +12,7 @@ from sandbox.cloudformation.graph import Reference
 from sandbox.cloudformation.intrinsics import KNOWN_AFTER_APPLY, Unresolvable
 from sandbox.cloudformation.planning import Plan, look_up_parameters, make_plan, output_values
 from sandbox.cloudformation.stacks import ChangeSet, Source, Stack, StackResource
+from sandbox.cloudformation.steps import reason_of
 from sandbox.cloudformation.template import parse
 from sandbox.cloudformation.validation import problems
 from sandbox.cloudformation.world import World
@@ -31,7 +32,7 @@ def prepare(world: World, stack: Stack, change_set: ChangeSet) -> None:
         look_up_parameters(world, change_set.source)
         changes, is_changed = compare(world, stack, change_set.source)
     except (Unresolvable, AwsError, ValueError) as error:
-        _finish(world, change_set, reason=str(error))
+        _finish(world, change_set, reason=reason_of(error))
         return
     if not is_changed and change_set.kind == "UPDATE":
         _finish(world, change_set, reason=NO_CHANGES)

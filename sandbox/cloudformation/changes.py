@@ -13,7 +13,7 @@ from typing import Any
 
 from sandbox.cloudformation.graph import Reference, in_order, references
 from sandbox.cloudformation.intrinsics import KNOWN_AFTER_APPLY, Scope, Unresolvable
-from sandbox.cloudformation.schemas import ITEM, Path, Schema, schema
+from sandbox.cloudformation.schemas import ITEM, Path, Schema, schema, takes_tags
 from sandbox.cloudformation.stacks import StackResource
 
 _ABSENT = object()
@@ -119,7 +119,7 @@ class _Planner:
         if (existing := self._current.get(name)) is not None:
             verdict.details = [
                 *self._property_details(existing, resource, properties, described),
-                *self._other_details(existing, resource, described),
+                *self._other_details(existing, resource),
             ]
             verdict.action = "Modify" if verdict.details else None
             verdict.replacement = _replacement(verdict.details)
@@ -214,13 +214,12 @@ class _Planner:
         return described is not None and attribute in described.primary_identifier
 
     def _other_details(
-        self, existing: StackResource, resource: Mapping[str, Any], described: Schema | None
+        self, existing: StackResource, resource: Mapping[str, Any]
     ) -> Iterator[dict[str, Any]]:
         for name in _ATTRIBUTES:
             if resource.get(name) != existing.template.get(name):
                 yield _attribute_detail(name)
-        is_taggable = described is not None and described.tag_property is not None
-        if is_taggable and dict(self._wanted.tags) != existing.tags:
+        if takes_tags(existing.type_name) and dict(self._wanted.tags) != existing.tags:
             yield _attribute_detail("Tags")
 
 

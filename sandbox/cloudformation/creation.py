@@ -25,18 +25,21 @@ def create_stack(world: World, stack: Stack) -> None:
             look_up_parameters(world, stack.source)
         plan = make_plan(world, stack.stack_id, stack.name, stack.source)
     except (Unresolvable, AwsError) as error:
-        fail_create(world, stack, str(error))
+        fail_create(world, stack, f"{reason_of(error)} ")
         return
     maker = Maker(world, stack, plan)
     failed = walk(plan.graph, maker.create, world.pool, goes_on=maker.steps.is_alive)
     maker.steps.check_alive()
+    if stack.running is not None and stack.running.aborted:
+        fail_create(world, stack, stack.running.aborted)
+        return
     if failed:
         fail_create(world, stack, f"The following resource(s) failed to create: [{', '.join(failed)}]. ")
         return
     try:
         put_outputs(world, stack, plan)
     except Unresolvable as error:
-        fail_create(world, stack, str(error))
+        fail_create(world, stack, f"{error} ")
         return
     with world.lock:
         stack.running = None

@@ -39,10 +39,16 @@ class PropertyDifference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Compares resources of one type. `stack_tags` are not the template's and so are nobody's drift."""
+    """Compares resources of one type.
+
+    Attributes:
+        stack_tags: Tags that are not the template's, and so are nobody's drift.
+        open_lists: Properties of which the template need only have some items, each known by its key.
+    """
 
     described: Schema | None
     stack_tags: Mapping[str, str]
+    open_lists: frozenset[str] = frozenset()
 
     def differences(self, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> list[PropertyDifference]:
         """Return how `actual` differs from what the template expects."""
@@ -66,6 +72,12 @@ class Comparison:
         if tags is not None and tags in coerced:
             coerced[tags] = self._own_tags(coerced[tags], expected[tags])
         return coerced
+
+    def presentable(self, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what may be shown of what is there: no value that the template refers to as a secret."""
+        wanted = self.comparable(expected)
+        found = self.visible(wanted, actual)
+        return {name: wanted[name] if _SECRET in shown(wanted[name]) else it for name, it in found.items()}
 
     def _own_tags(self, tags: Any, expected: Any) -> Any:
         if isinstance(tags, dict):
@@ -113,6 +125,10 @@ class Comparison:
     def _lists(
         self, path: Path, pointer: str, expected: list[Any], actual: list[Any]
     ) -> Iterator[PropertyDifference]:
+        if ".".join(path) in self.open_lists:
+            keys = [each.get("Key") for each in expected]
+            by_key = {each.get("Key"): each for each in actual}
+            actual = [by_key[key] for key in keys if key in by_key]
         if self._is_unordered(path):
             yield from self._sets(path, pointer, expected, actual)
             return

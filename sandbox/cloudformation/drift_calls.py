@@ -94,7 +94,11 @@ def _note(world: World, stack: Stack, resource: StackResource, actual: dict[str,
     with world.lock:
         names = resource.properties.keys()
         expected = {name: value for name, value in resource.applied.items() if name in names}
-        comparison = Comparison(schema(resource.type_name), resource.tags)
+        comparison = Comparison(
+            schema(resource.type_name),
+            resource.tags,
+            frozenset(getattr(world.handlers()[resource.type_name], "open_lists", ())),
+        )
         shown = views.present(
             StackId=stack.stack_id,
             LogicalResourceId=resource.logical_id,
@@ -108,7 +112,7 @@ def _note(world: World, stack: Stack, resource: StackResource, actual: dict[str,
         else:
             differences = [each.shown() for each in comparison.differences(expected, actual)]
             resource.drift_status = "MODIFIED" if differences else "IN_SYNC"
-            shown["ActualProperties"] = _json(comparison.visible(expected, actual))
+            shown["ActualProperties"] = _json(comparison.presentable(expected, actual))
             shown["PropertyDifferences"] = differences
         resource.drift_checked_at = shown["Timestamp"]
         shown["StackResourceDriftStatus"] = resource.drift_status

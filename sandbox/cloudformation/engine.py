@@ -49,7 +49,8 @@ class Engine:
             except Exception as error:
                 # A bug of the engine's must not leave a stack in progress for ever.
                 log.exception("the operation on %s failed", stack.name)
-                self._give_up(stack, error)
+                if not self.world.closing.is_set():
+                    self._give_up(stack, error)
             finally:
                 self._threads.discard(threading.current_thread())
 

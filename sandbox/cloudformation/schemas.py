@@ -168,6 +168,12 @@ def schema(type_name: str) -> Schema | None:
     )
 
 
+def takes_tags(type_name: str) -> bool:
+    """Return whether resources of a type carry the tags of their stack."""
+    described = schema(type_name)
+    return described is not None and described.tag_property is not None
+
+
 def _paths(root: Node, name: str) -> frozenset[Path]:
     return frozenset(_path(each) for each in root.get(name, ()))
 

@@ -156,18 +156,12 @@ def delete_stack(engine: Engine, asked: Parameters) -> None:
     stack = world.stacks().find(asked["StackName"])
     if stack is None or not stack.is_living:
         return
-    if stack.termination_protection:
-        raise invalid(
-            f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled. "
-            "To delete this stack, disable TerminationProtection and try again."
-        )
+    _check_deletable(world, stack)
     if stack.status == "DELETE_IN_PROGRESS":
         return
-    if stack.is_busy:
-        raise invalid(f"Stack [{stack.name}] cannot be deleted while in status {stack.status}")
-    for output in stack.outputs:
-        if output.export and (users := importers(world.stacks(), output.export)):
-            raise invalid(f"Cannot delete export {output.export} as it is in use by {', '.join(users)}")
+    if stack.status == "CREATE_IN_PROGRESS" and stack.running is not None:
+        stack.running.on_failure, stack.running.aborted = "DELETE", "The creation was cancelled. "
+        return
     retain = frozenset(asked.get("RetainResources") or ())
     if retain and stack.status != "DELETE_FAILED":
         raise invalid(
@@ -179,6 +173,19 @@ def delete_stack(engine: Engine, asked: Parameters) -> None:
     stack.running = Running("DELETE", token=token, retain=retain, leftovers=leftovers)
     world.enter(stack, "DELETE_IN_PROGRESS", _INITIATED)
     engine.delete(stack)
+
+
+def _check_deletable(world: World, stack: Stack) -> None:
+    if stack.termination_protection:
+        raise invalid(
+            f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled. "
+            "To delete this stack, disable TerminationProtection and try again."
+        )
+    if stack.is_busy and stack.status not in ("CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"):
+        raise invalid(f"Stack [{stack.name}] cannot be deleted while in status {stack.status}")
+    for output in stack.outputs:
+        if output.export and (users := importers(world.stacks(), output.export)):
+            raise invalid(f"Cannot delete export {output.export} as it is in use by {', '.join(users)}")
 
 
 def update_termination_protection(engine: Engine, asked: Parameters) -> Answer:

@@ -14,6 +14,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sandbox.api.errors import AwsError
 from sandbox.cloudformation.handler import Call, Handler, HandlerError, NotUpdatable
 from sandbox.cloudformation.intrinsics import Unresolvable
 from sandbox.cloudformation.stacks import Stack, StackResource
@@ -158,6 +159,8 @@ def reason_of(error: Exception) -> str:
         code = answer["Error"]["Code"]
         message = answer["Error"].get("Message") or code
         return f"{message} ({error.operation_name}; Status Code: {status}; Error Code: {code})"
-    if isinstance(error, HandlerError | Unresolvable | BotoCoreError):
+    if isinstance(error, AwsError):
+        return error.message
+    if isinstance(error, HandlerError | Unresolvable | BotoCoreError | ValueError):
         return str(error) or type(error).__name__
     return f"Internal Failure ({type(error).__name__}: {error})"

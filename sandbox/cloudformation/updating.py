@@ -20,8 +20,9 @@ from sandbox.cloudformation.outputs import put_outputs
 from sandbox.cloudformation.planning import Plan, look_up_parameters, make_plan
 from sandbox.cloudformation.removal import remove
 from sandbox.cloudformation.rollback import roll_back_update
+from sandbox.cloudformation.schemas import takes_tags
 from sandbox.cloudformation.stacks import Running, Stack, StackResource
-from sandbox.cloudformation.steps import physical_name
+from sandbox.cloudformation.steps import physical_name, reason_of
 from sandbox.cloudformation.walk import StepFailed, walk
 from sandbox.cloudformation.world import World
 
@@ -39,7 +40,7 @@ def update_stack(world: World, stack: Stack) -> None:
         plan = make_plan(world, stack.stack_id, stack.name, stack.source)
         _apply(world, stack, running, plan)
     except (Unresolvable, AwsError) as error:
-        fail_update(world, stack, str(error))
+        fail_update(world, stack, reason_of(error))
         return
     clean_up(world, stack, "UPDATE_COMPLETE")
 
@@ -77,14 +78,15 @@ def clean_up(world: World, stack: Stack, status: str) -> None:
     """Remove what an update, or its undoing, left behind; what can't be is left, as AWS does."""
     running = stack.running
     leftovers = list(running.leftovers) if running else []
-    remove(
-        world,
-        stack,
-        leftovers,
-        policy=lambda each: (
-            each.deletion_policy if each.logical_id not in stack.resources else each.update_replace_policy
-        ),
-    )
+
+    def policy(resource: StackResource) -> str:
+        is_replaced = resource.logical_id in stack.resources
+        if running is not None and running.kind == "ROLLBACK_CLEANUP":
+            is_kept = not is_replaced and resource.deletion_policy == "Retain"
+            return "Retain" if is_kept else "Delete"
+        return resource.update_replace_policy if is_replaced else resource.deletion_policy
+
+    remove(world, stack, leftovers, policy=policy)
     with world.lock:
         stack.running = None
         world.enter(stack, status)
@@ -99,6 +101,11 @@ def fail_update(world: World, stack: Stack, reason: str) -> None:
     world.enter(stack, "UPDATE_ROLLBACK_IN_PROGRESS", reason)
     if roll_back_update(world, stack):
         clean_up(world, stack, "UPDATE_ROLLBACK_COMPLETE")
+
+
+def _are_same(one: StackResource, other: StackResource) -> bool:
+    has_same_tags = one.tags == other.tags or not takes_tags(one.type_name)
+    return one.properties == other.properties and has_same_tags
 
 
 class Changer(Maker):
@@ -135,11 +142,10 @@ class Changer(Maker):
     def _change(self, existing: StackResource) -> None:
         wanted = self.new_resource(existing.logical_id, existing.status)
         actual = self._resolve(existing, wanted)
-        is_same = wanted.properties == existing.properties and wanted.tags == existing.tags
-        if is_same and existing.status not in ("UPDATE_FAILED", "UPDATE_IN_PROGRESS"):
+        if actual is None:
             with self.world.lock:
-                existing.template = wanted.template
-                existing.needs = wanted.needs
+                existing.template, existing.needs = wanted.template, wanted.needs
+                existing.tags = wanted.tags
             return
         if must_replace(existing.type_name, existing.applied, wanted.applied):
             self._replace(existing, wanted, actual)
@@ -149,13 +155,15 @@ class Changer(Maker):
         except NotUpdatable:
             self._replace(existing, wanted, actual)
 
-    def _resolve(self, existing: StackResource, wanted: StackResource) -> dict[str, Any]:
-        """Fill in what is wanted; a failure is the existing resource's."""
+    def _resolve(self, existing: StackResource, wanted: StackResource) -> dict[str, Any] | None:
+        """Fill in what is wanted, and return what the handler gets; None if nothing changes.
+
+        A failure is the existing resource's. Dynamic references are looked up for what changes only.
+        """
         try:
             wanted.properties = self.plan.properties(wanted.logical_id, self.plan.scope(self.refer))
-            if wanted.properties == existing.properties and wanted.tags == existing.tags:
-                wanted.applied = existing.applied
-                return existing.applied
+            if existing.status != "UPDATE_FAILED" and _are_same(existing, wanted):
+                return None
             wanted.applied, actual = self.actual(wanted, wanted.properties)
         except (Unresolvable, ValueError) as error:
             self._fail(existing, str(error))
@@ -171,6 +179,7 @@ class Changer(Maker):
             existing.template, existing.needs = wanted.template, wanted.needs
             existing.properties, existing.applied = wanted.properties, wanted.applied
             existing.tags = wanted.tags
+            existing.drift_status, existing.drift = "NOT_CHECKED", {}
         self.world.mark(self.stack, existing, "UPDATE_IN_PROGRESS")
         self.steps.update(existing, before=before, after=actual)
         self.world.mark(self.stack, existing, "UPDATE_COMPLETE")
@@ -178,7 +187,9 @@ class Changer(Maker):
     def _replace(self, existing: StackResource, wanted: StackResource, actual: dict[str, Any]) -> None:
         self._check_policy(existing, "Update:Replace")
         self.world.mark(self.stack, existing, "UPDATE_IN_PROGRESS", _REPLACED)
-        old = self._running.before[existing.logical_id] or existing
+        old = deepcopy(self._running.before[existing.logical_id] or existing)
+        # The policy that counts is the one that comes with the change.
+        old.template["UpdateReplacePolicy"] = wanted.update_replace_policy
         wanted.name = physical_name(self.stack.name, wanted.logical_id)
         try:
             self.steps.create(wanted, actual)
@@ -187,7 +198,7 @@ class Changer(Maker):
             raise
         with self.world.lock:
             self.stack.resources[wanted.logical_id] = wanted
-            self._running.leftovers.append(deepcopy(old))
+            self._running.leftovers.append(old)
         self.world.mark(self.stack, wanted, "UPDATE_COMPLETE")
 
     def _check_policy(self, resource: StackResource, action: str) -> None:
