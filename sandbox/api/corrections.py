@@ -15,6 +15,7 @@ from sandbox.api import (
     network_acls,
     routes,
     security_groups,
+    web_acls,
 )
 from sandbox.api.patches import Patches
 
@@ -30,6 +31,7 @@ _MODULES = (
     network_acls,
     routes,
     security_groups,
+    web_acls,
 )
 
 
