@@ -21,6 +21,7 @@ Outcome = StackResult | SlipwayError
 @dataclass
 class _Progress:
     waiting: dict[str, frozenset[str]]
+    begun: set[str] = field(default_factory=set)  # noted before it begins: a signal comes at any moment
     running: dict[Future[Outcome], str] = field(default_factory=dict)
     results: dict[str, StackResult] = field(default_factory=dict)
     failures: list[SlipwayError] = field(default_factory=list)
@@ -58,6 +59,7 @@ def run_in_order(
             while True:
                 for name in progress.ready():
                     del progress.waiting[name]
+                    progress.begun.add(name)
                     progress.running[pool.submit(_attempt, work, name)] = name
                 if not progress.running:
                     break
@@ -65,7 +67,7 @@ def run_in_order(
                 for future in done:
                     _settle(progress, future, on_result, reporter)
     except KeyboardInterrupt as interrupt:
-        interrupt.args = (_what_goes_on(world, progress.running.values()),)
+        interrupt.args = (_what_goes_on(world, progress.begun),)
         raise
     return _finish(progress, depends_on, reporter)
 
@@ -85,6 +87,7 @@ def _settle(
 ) -> None:
     name = progress.running.pop(future)
     outcome = future.result()
+    progress.begun.discard(name)
     try:
         if isinstance(outcome, SlipwayError):
             raise outcome
