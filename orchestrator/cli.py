@@ -194,16 +194,11 @@ class Context:
 
     def demo(self, *, port: str) -> None:
         """Bring everything up on this machine and show it."""
-        from orchestrator.console import reporter  # noqa: PLC0415
-        from orchestrator.workflows import bake_ami, demo  # noqa: PLC0415
+        from orchestrator import demo_command  # noqa: PLC0415
 
         os.environ[PORT_VARIABLE] = str(_sandbox_port(port))
         self.region_up(port=port, mode="real", as_json=False, is_quiet=True)
-        world = self._world("sandbox", "demo")
-        with reporter("demo") as console:
-            plan = bake_ami.observe_and_plan(world, bake_ami.BakeRequest(()))
-            baked = bake_ami.apply(world, plan, console)
-            shown = demo.launch_and_check(world, baked, console)
+        shown = demo_command.demo(self._place(), self._world("sandbox", "demo"))
         _show(shown.as_dict(), shown.lines(), as_json=False)
 
     def prove(self, selection: str) -> None:

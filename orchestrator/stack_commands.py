@@ -88,11 +88,23 @@ def _typed(words: StackWords, verb: str) -> str:
 
 def provision(place: Place, words: StackWords, show: Show, *, is_dry_run: bool, is_confirmed: bool) -> None:
     """Plan, and unless it is a dry run bring up what the plan says."""
+    scope, request = choose(place, words, "provision", of_environment=Network.IF_MISSING)
+    world = join(place, scope, "provision")
+    bring_up(world, request, show, is_dry_run=is_dry_run, is_confirmed=is_confirmed)
+
+
+def bring_up(
+    world: ProvisionWorld,
+    request: Request,
+    show: Show,
+    *,
+    is_dry_run: bool = False,
+    is_confirmed: bool = False,
+) -> None:
+    """Plan, show the plan, and unless it is a dry run carry it out."""
     from orchestrator.console import reporter  # noqa: PLC0415
     from orchestrator.workflows import provision as workflow  # noqa: PLC0415
 
-    scope, request = choose(place, words, "provision", of_environment=Network.IF_MISSING)
-    world = join(place, scope, "provision")
     for _ in range(_ROUNDS):
         with workflow.planned(world, request) as draft:
             plan = draft.plan

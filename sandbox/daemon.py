@@ -21,8 +21,7 @@ from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
 from sandbox.api.server import ApiServer
 from sandbox.pages import READY, Pages
 from sandbox.region import Region, RegionOptions
-from sandbox.seed import load_plan, seed
-from sandbox.state_dir import CHECKOUT, AlreadyRunning, DaemonRecord, StateDir
+from sandbox.state_dir import AlreadyRunning, DaemonRecord, StateDir
 from sandbox.substrates import Carrier, Mode, carrier
 
 log = logging.getLogger("sandbox.daemon")
@@ -112,7 +111,7 @@ def _run(options: DaemonOptions, report: Report) -> int:
     server.serve(listener)
     if carried.listen_api is not None:
         server.serve(carried.listen_api(API_PORT))
-    begin = threading.Thread(target=_begin, args=(region, pages, endpoint, report), name="begin", daemon=True)
+    begin = threading.Thread(target=_begin, args=(region, pages, report), name="begin", daemon=True)
     begin.start()
     stopping.wait()
     _end(server, region, carried)
@@ -133,8 +132,8 @@ def _region_options(options: DaemonOptions, carried: Carrier, endpoint: str) -> 
     )
 
 
-def _begin(region: Region, pages: Pages, endpoint: str, report: Report) -> None:
-    """Fill the account while the API answers already; `ready` is the last word."""
+def _begin(region: Region, pages: Pages, report: Report) -> None:
+    """Make the public image while the API answers already; `ready` is the last word."""
 
     def enter(phase: str) -> None:
         pages.progress.phase = phase
@@ -143,12 +142,6 @@ def _begin(region: Region, pages: Pages, endpoint: str, report: Report) -> None:
     try:
         enter("making the public Debian 12 image")
         region.install_public_image()
-        enter("making the network and the config bucket")
-        seed(
-            endpoint,
-            region.options.name,
-            load_plan(CHECKOUT / "networks" / "sandbox.yaml", region.options.name),
-        )
     except Exception as error:  # whatever it is, the one who waits for `ready` must hear of it
         log.exception("the region could not begin")
         pages.progress.problem = str(error)

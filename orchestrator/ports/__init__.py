@@ -5,6 +5,7 @@ Every method raises AwsError (NotFound where the object is asked for by id) or R
 own error.
 """
 
+from orchestrator.ports.demo import Balancers, Listener, Messages, Web, WebAnswer
 from orchestrator.ports.images import Builder, BuildRequest, Images
 from orchestrator.ports.machines import Machine, MachineRequest, Machines, Subnet, Tagged
 from orchestrator.ports.programs import CommandResult, KeyMaker, Programs, RemoteShell, Shells
@@ -13,6 +14,7 @@ from orchestrator.ports.stacks import Bundle, Bundles, ChangeSetRequest, Stacks,
 from orchestrator.ports.state import HeldLock, Identity, Lock, Locks, Objects, Parameters, StoredObject
 
 __all__ = [
+    "Balancers",
     "BuildRequest",
     "Builder",
     "Bundle",
@@ -23,11 +25,13 @@ __all__ = [
     "Identity",
     "Images",
     "KeyMaker",
+    "Listener",
     "Lock",
     "Locks",
     "Machine",
     "MachineRequest",
     "Machines",
+    "Messages",
     "Objects",
     "Parameters",
     "Programs",
@@ -40,4 +44,6 @@ __all__ = [
     "Subnet",
     "Tagged",
     "Templates",
+    "Web",
+    "WebAnswer",
 ]

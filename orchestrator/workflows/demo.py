@@ -1,168 +1,181 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Show that it works: launch from the published api image, and try its doors from outside."""
+"""Show that an environment works: a page through the balancer, a job, a photo, and doors that are closed."""
 
 from __future__ import annotations
 
 import http.client
-import shutil
-import socket
+import json
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
-from orchestrator.clock import wait_until
+from orchestrator.clock import Clock, wait_until
+from orchestrator.config.models import Environment
+from orchestrator.domain.stack import EnvironmentStack, NetworkStack, stack_name
 from orchestrator.errors import Stranded
-from orchestrator.ports import Machine, MachineRequest, Reporter
-from orchestrator.workflows.bake_ami.result import BakeResult
-from orchestrator.workflows.world import World
+from orchestrator.ports import Balancers, Messages, Objects, Reporter, Stacks, Web, WebAnswer
 
-DEMO_TAG = "slipway:demo"
-NAME = "slipway-demo"
-OPEN_PORT = 80
-# Ports the machine listens on or that people try first; the security group lets none of them through.
-CLOSED_PORTS = (22, 443, 8000, 8080)
-STEPS = 3
-ANSWER_TIMEOUT_S = 3.0
+STEPS = 4
+CLOSED_PORTS = (22, 3306, 8000, 8080)
+_PAGE = timedelta(minutes=5)
+_JOB = timedelta(minutes=5)
+_PHOTO = timedelta(minutes=2)
+_EDGE = 48
+
+
+@dataclass(frozen=True, slots=True)
+class DemoWorld:
+    """An environment that is up, and the ways to try it."""
+
+    environment: Environment
+    stacks: Stacks
+    uploads: Objects
+    content: Objects
+    messages: Messages
+    balancers: Balancers
+    web: Web
+    clock: Clock
+    run_id: str
+
+    def output(self, owner: str, kind: NetworkStack | EnvironmentStack, name: str) -> str:
+        """Return an output of one of the environment's stacks or its network's."""
+        return self.stacks.get(stack_name(owner, kind)).outputs[name]
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What there is to look at now."""
 
-    instance_id: str
+    host: str
     address: str
-    health: str
-    image_header: str
-    closed_ports: Sequence[int]
-    baked: BakeResult
+    image: str
+    worker: str
+    variants: Sequence[str]
     endpoint_url: str
 
     def as_dict(self) -> dict[str, object]:
         """Return it for `--json`."""
         return {
-            "instance_id": self.instance_id,
+            "host": self.host,
             "address": self.address,
-            "health": self.health,
-            "image": self.image_header,
-            "closed_ports": list(self.closed_ports),
-            "images": self.baked.as_dict(),
+            "image": self.image,
+            "worker": self.worker,
+            "variants": list(self.variants),
+            "closed_ports": list(CLOSED_PORTS),
         }
 
     def lines(self) -> tuple[str, ...]:
         """Return it as an operator reads it."""
-        closed = ", ".join(str(port) for port in self.closed_ports)
+        closed = ", ".join(str(port) for port in CLOSED_PORTS)
+        fetch = f"curl -i --cacert ca.pem --resolve {self.host}:443:{self.address} https://{self.host}/health"
         return (
             "",
-            "A region of your own runs on this machine:",
-            *(f"  image    {each.line()}" for each in self.baked.classes.values()),
-            f"  machine  {self.instance_id} at {self.address}",
-            f"  health   http://{self.address}/health answers {self.health}, from image {self.image_header}",
-            f"  firewall ports {closed} are closed by its security group",
+            "An environment of your own runs on this machine, provisioned by CloudFormation alone:",
+            f"  page     https://{self.host}/health answers 200 through the balancer, from {self.image}",
+            f"  job      done by worker {self.worker}, told through the events topic",
+            f"  photo    uploaded, and turned into {', '.join(self.variants)}",
+            f"  doors    ports {closed} of the balancer are closed",
             "",
             "Look around:",
-            "  ./inv sandbox.status                     what runs",
-            f"  curl -i http://{self.address}/health",
-            "  ./inv bake-ami --dry-run                 what a bake would do now (change a role and see)",
-            f"  AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws --endpoint-url {self.endpoint_url} "
-            "--region us-east-1 ec2 describe-instances",
-            "  ./inv sandbox.logs                       every API call",
-            "  ./inv sandbox.down                       stop; images and data are kept",
+            "  ./inv sandbox.status                           what runs",
+            f"  curl -so ca.pem {self.endpoint_url}/_slipway/ca.pem",
+            f"  {fetch}",
+            "  ./inv provision --environment sandbox --dry-run  what a change of the files would do",
+            "  ./inv drift --all                              what differs from the stacks",
+            "  ./inv sandbox.logs                             every API call",
+            "  ./inv sandbox.down                             stop; images and data are kept",
         )
 
 
-def launch_and_check(world: World, baked: BakeResult, reporter: Reporter) -> Shown:
-    """Launch the demo machine, unless it runs, and try it from outside."""
-    ami_id = baked.classes["api"].ami_id
-    reporter.step("machine", "launching from the published api image", position=(1, STEPS))
-    instance_id = _running(world, ami_id) or _launch(world, ami_id)
-    machine = wait_until(
-        lambda: world.machines.describe(instance_id),
-        lambda seen: seen.state != "pending",
+def show(world: DemoWorld, reporter: Reporter) -> Shown:
+    """Try everything from outside.
+
+    Raises:
+        WaitTimeout: Something did not come about in minutes.
+        Stranded: A door is open that must be closed.
+    """
+    host = world.environment.host or ""
+    reporter.step("demo", f"waiting for https://{host}/health", position=(1, STEPS))
+    address, page = _page(world, host)
+    reporter.step("demo", "sending a job to the workers", position=(2, STEPS))
+    worker = _job(world)
+    reporter.step("demo", "uploading a photo", position=(3, STEPS))
+    variants = _photo(world)
+    reporter.step("demo", "trying the doors that must be closed", position=(4, STEPS))
+    _refuse_open_doors(world, address)
+    reporter.done("demo", f"{host} answers at {address}")
+    return Shown(host, address, page.image, worker, variants, world.environment.endpoint_url or "")
+
+
+def _page(world: DemoWorld, host: str) -> tuple[str, WebAnswer]:
+    name = world.output(world.environment.network, NetworkStack.BALANCER, "BalancerFullName")
+    [address, *_] = world.balancers.addresses(name)
+    page = wait_until(
+        lambda: world.web.get(address, host, "/health", is_encrypted=True),
+        lambda answer: answer.status == http.client.OK,
         clock=world.clock,
-        timeout=timedelta(minutes=2),
-        what=f"machine {instance_id} to run",
+        timeout=_PAGE,
+        what=f"https://{host}/health at {address} to answer 200",
     )
-    reporter.step("machine", f"waiting for {machine.public_address}/health", position=(2, STEPS))
-    status, image = wait_until(
-        lambda: _health(machine.public_address),
-        lambda answer: answer[0] == http.client.OK,
-        clock=world.clock,
-        timeout=timedelta(minutes=3),
-        what=f"{machine.public_address}/health to answer 200",
-    )
-    reporter.step("machine", "trying the doors that must be closed", position=(3, STEPS))
-    _refuse_open_doors(machine)
-    reporter.done("machine", f"{instance_id} answers at {machine.public_address}")
-    return Shown(
-        instance_id=instance_id,
-        address=machine.public_address,
-        health=str(status),
-        image_header=image,
-        closed_ports=CLOSED_PORTS,
-        baked=baked,
-        endpoint_url=world.environment.endpoint_url or "",
-    )
+    redirect = world.web.get(address, host, "/health", is_encrypted=False)
+    if redirect.status != http.client.MOVED_PERMANENTLY:
+        raise Stranded(f"http://{host}", f"it answers {redirect.status} instead of a redirect to https")
+    return address, page
 
 
-def _running(world: World, ami_id: str) -> str | None:
-    """Return the demo machine of an earlier call; one of an older image goes."""
-    found = None
-    for machine in world.machines.tagged(DEMO_TAG):
-        if machine.ami_id == ami_id and machine.state in ("pending", "running"):
-            found = machine.instance_id
-        else:
-            world.machines.terminate([machine.instance_id])
-    return found
+def _job(world: DemoWorld) -> str:
+    """Send a job and return the machine that did it."""
+    owner = world.environment.name
+    queue_url = world.output(owner, EnvironmentStack.QUEUES, "JobsQueueUrl")
+    topic_arn = world.output(owner, EnvironmentStack.QUEUES, "EventsTopicArn")
+    with world.messages.listen(topic_arn, world.run_id) as listener:
+        world.messages.send(queue_url, json.dumps({"id": world.run_id}))
 
+        def machine() -> str:
+            told = [json.loads(message) for message in listener.receive()]
+            return next((str(each["machine"]) for each in told if each["job"]["id"] == world.run_id), "")
 
-def _launch(world: World, ami_id: str) -> str:
-    subnet = world.machines.public_subnet(world.environment.network)
-    tags = {DEMO_TAG: "machine", "Name": NAME}
-    for group in world.machines.security_groups_tagged(DEMO_TAG):
-        world.machines.delete_security_group(group.resource_id)
-    group_id = world.machines.create_security_group(
-        NAME, subnet.vpc_id, ssh_from=world.operator_cidr(), tags=tags, ports=(OPEN_PORT,)
-    )
-    world.machines.delete_key(NAME)
-    folder = Path(world.project, "build", "demo")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
-    _, public_key = world.keys.make(folder, NAME)
-    world.machines.import_key(NAME, public_key, tags)
-    return world.machines.run(
-        MachineRequest(
-            ami_id=ami_id,
-            instance_type=world.environment.bake.instance_type,
-            subnet_id=subnet.subnet_id,
-            security_group_id=group_id,
-            key_name=NAME,
-            tags=tags,
+        return wait_until(
+            machine, bool, clock=world.clock, timeout=_JOB, what=f"job {world.run_id} to be done"
         )
+
+
+def _photo(world: DemoWorld) -> tuple[str, ...]:
+    """Upload a photo and return its variants."""
+    key = f"demo/{world.run_id}.png"
+    world.uploads.put(key, _png(_EDGE))
+    sizes = world.environment.image_variants.sizes
+    keys = wait_until(
+        lambda: world.content.keys(f"variants/{key}/"),
+        lambda found: len(found) == 2 * len(sizes),
+        clock=world.clock,
+        timeout=_PHOTO,
+        what=f"the variants of {key}",
+    )
+    return tuple(each.rpartition("/")[2] for each in keys)
+
+
+def _png(edge: int) -> bytes:
+    """Return a square with a gradient: the smallest photo that shows something."""
+    rows = b"".join(
+        b"\0" + bytes(value for x in range(edge) for value in (x * 5 % 256, y * 5 % 256, 120))
+        for y in range(edge)
+    )
+    header = struct.pack(">IIBBBBB", edge, edge, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
     )
 
 
-def _health(address: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(address, OPEN_PORT, timeout=ANSWER_TIMEOUT_S)
-    try:
-        connection.request("GET", "/health")
-        answer = connection.getresponse()
-    except OSError:
-        return 0, ""
-    else:
-        return answer.status, answer.getheader("X-Slipway-Image") or ""
-    finally:
-        connection.close()
-
-
-def _refuse_open_doors(machine: Machine) -> None:
+def _refuse_open_doors(world: DemoWorld, address: str) -> None:
     for port in CLOSED_PORTS:
-        try:
-            socket.create_connection((machine.public_address, port), timeout=1.0).close()
-        except OSError:
-            continue
-        raise Stranded(
-            f"machine {machine.instance_id}",
-            f"port {port} answers although its security group admits only port {OPEN_PORT}",
-            next_command="invoke sandbox.logs",
-        )
+        if world.web.is_open(address, port):
+            raise Stranded(
+                f"balancer at {address}",
+                f"port {port} answers although its security group admits only 80 and 443",
+                next_command="invoke sandbox.logs",
+            )

@@ -14,6 +14,7 @@ import pytest
 from sandbox import control, preflight
 from sandbox.state_dir import StateDir
 from tests.bench.report import Report
+from tests.sandbox.plain_network import make_plain_network
 from tests.sandbox.region.conftest import RealRegion, free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -51,6 +52,7 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegion]:
     state = StateDir(directory / ".sandbox")
     try:
         info = control.up(port=free_port(), state_dir=state)
+        make_plain_network(info.endpoint)
         made = RealRegion(state, info.endpoint, key)
         public_key = key.with_suffix(".pub").read_bytes()
         made.client("ec2").import_key_pair(KeyName="operator", PublicKeyMaterial=public_key)

@@ -156,12 +156,12 @@ def _needs(plan: StackPlan) -> frozenset[str]:
 
 
 def _refuse_only_held(request: Request, plan: ProvisionPlan) -> None:
-    if plan.held and not plan.has_work:
+    if plan.held and not plan.has_work and not request.may_wait:
         raise Refused(request.title, _waits(plan), next_command=_then(request, plan))
 
 
 def _tell_held(request: Request, plan: ProvisionPlan, results: tuple[StackResult, ...]) -> None:
-    if plan.held:
+    if plan.held and not request.may_wait:
         told = "; ".join(each.line() for each in results)
         raise Refused(request.title, _waits(plan), state=told, next_command=_then(request, plan))
 

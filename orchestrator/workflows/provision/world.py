@@ -34,13 +34,17 @@ class Network(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an operator asked for. `command` is how to ask for it again; `title` names it."""
+    """What an operator asked for. `command` is how to ask for it again; `title` names it.
+
+    With `may_wait`, stacks that wait for an image to be baked are no reason to refuse.
+    """
 
     title: str
     command: str
     network: Network
     environments: tuple[str, ...]
     allowed: frozenset[str] = frozenset()
+    may_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)

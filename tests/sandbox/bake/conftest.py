@@ -11,6 +11,7 @@ import pytest
 
 from tests.sandbox.bake.holdings import Account
 from tests.sandbox.bake.project import Project, free_port
+from tests.sandbox.plain_network import make_plain_network
 
 WRITE = """
 - name: Write a file
@@ -29,6 +30,7 @@ def with_region(path: Path) -> Iterator[Project]:
     project = Project.make(path, port=free_port())
     try:
         project.run("sandbox.up", "--json").done()
+        make_plain_network(f"http://127.0.0.1:{project.port}")
         yield project
     finally:
         ended = project.run("sandbox.reset")

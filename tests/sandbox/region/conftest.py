@@ -18,6 +18,7 @@ import pytest
 
 from sandbox import control
 from sandbox.state_dir import StateDir
+from tests.sandbox.plain_network import make_plain_network
 
 PATIENCE_S = 60.0
 
@@ -140,6 +141,7 @@ def fixture_region(able_host: None, tmp_path_factory: pytest.TempPathFactory) ->
     state = StateDir(directory / ".sandbox")
     try:
         info = control.up(port=free_port(), mode="real", state_dir=state)
+        make_plain_network(info.endpoint)
         region = RealRegion(state, info.endpoint, key)
         public = key.with_suffix(".pub").read_bytes()
         region.client("ec2").import_key_pair(KeyName="operator", PublicKeyMaterial=public)

@@ -15,7 +15,6 @@ import pytest
 
 from sandbox import control
 from sandbox.errors import SandboxError
-from sandbox.seed import CONFIG_BUCKET
 from sandbox.state_dir import CHECKOUT, StateDir
 
 pytestmark = pytest.mark.sandbox
@@ -38,22 +37,17 @@ def fixture_state(tmp_path: Path) -> Iterator[StateDir]:
 def test_up_is_idempotent_and_down_leaves_only_what_lasts(state: StateDir) -> None:
     port, phases = free_port(), list[str]()
     info = control.up(port=port, mode="simulated", state_dir=state, on_phase=phases.append)
-    assert phases == ["making the public Debian 12 image", "making the network and the config bucket"]
+    assert phases == ["making the public Debian 12 image"]
     again = control.up(port=port, mode="simulated", state_dir=state)
     assert (again.pid, again.was_running) == (info.pid, True)
 
     session = boto3.session.Session("a", "b", region_name="us-east-1")
     ec2 = session.client("ec2", endpoint_url=info.endpoint)
-    tags = [{"Name": "tag:slipway:network", "Values": ["sandbox"]}]
-    subnets = ec2.describe_subnets(Filters=tags)["Subnets"]
-    tiers = sorted(tag["Value"] for each in subnets for tag in each["Tags"] if tag["Key"] == "slipway:tier")
-    assert tiers == ["application"] * 4 + ["data"] * 4 + ["public"] * 4
-    s3 = session.client("s3", endpoint_url=info.endpoint)
-    assert s3.get_bucket_versioning(Bucket=CONFIG_BUCKET)["Status"] == "Enabled"
+    assert [each["IsDefault"] for each in ec2.describe_vpcs()["Vpcs"]] == [True]
 
     status = control.status(state_dir=state)
     assert (status["phase"], status["mode"], status["endpoint"]) == ("ready", "simulated", info.endpoint)
-    assert any("ec2 CreateVpc 200" in line for line in control.logs(state_dir=state))
+    assert any("ec2 DescribeVpcs 200" in line for line in control.logs(state_dir=state))
 
     assert control.down(state_dir=state) is True
     assert control.down(state_dir=state) is False
@@ -61,6 +55,7 @@ def test_up_is_idempotent_and_down_leaves_only_what_lasts(state: StateDir) -> No
         control.status(state_dir=state)
     assert not state.is_held()
     assert sorted(path.name for path in state.path.iterdir()) == [
+        "certificate-authority.pem",
         "daemon.lock",
         "daemon.log",
         "region.state",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the account's first content through the AWS API: networks/sandbox.yaml, and the config bucket.
+"""Make a network and a config bucket with plain calls, for tests that are not about stacks.
 
-Idempotent: what is there, by its tags or name, is left as it is.
+It is shaped as networks/sandbox.yaml says, and everything passes its network ACLs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -17,21 +16,12 @@ import yaml
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from sandbox.state_dir import CHECKOUT
+
 NETWORK_TAG = "slipway:network"
 TIER_TAG = "slipway:tier"
 NETWORK = "sandbox"
 CONFIG_BUCKET = "slipway-sandbox-config"
-# The file may name the tier of the databases by either word; the tag is always `data`.
-_TIER_NAMES = {"database": "data"}
-_BY_DEFAULT: dict[str, Any] = {
-    "cidr": "10.90.0.0/16",
-    "zones": ["a", "b", "c", "d"],
-    "subnets": {
-        "public": [f"10.90.{third}.0/24" for third in range(4)],
-        "data": [f"10.90.{third}.0/24" for third in range(8, 12)],
-        "application": [f"10.90.{third}.0/20" for third in range(16, 80, 16)],
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +41,21 @@ class NetworkPlan:
     subnets: tuple[SubnetPlan, ...]
 
 
-def load_plan(path: Path, region: str) -> NetworkPlan:
-    """Read the network's file; without one, the network has the usual four zones and three tiers."""
-    document: Mapping[str, Any] = _BY_DEFAULT
-    if path.exists():
-        document = yaml.safe_load(path.read_text("utf-8"))
-    zones = [zone if len(zone) > 1 else f"{region}{zone}" for zone in document["zones"]]
+def load_plan(region: str) -> NetworkPlan:
+    """Read the network's file."""
+    document: Mapping[str, Any] = yaml.safe_load((CHECKOUT / "networks" / "sandbox.yaml").read_text("utf-8"))
+    zones = [f"{region}{letter}" for letter in document["zones"]]
     subnets = [
-        SubnetPlan(_TIER_NAMES.get(tier, tier), zone, str(ipaddress.ip_network(cidr)))
+        SubnetPlan(tier, zone, str(ipaddress.ip_network(cidr)))
         for tier, cidrs in document["subnets"].items()
         for zone, cidr in zip(zones, cidrs, strict=True)
     ]
     return NetworkPlan(str(ipaddress.ip_network(document["cidr"])), tuple(subnets))
 
 
-def seed(endpoint: str, region: str, plan: NetworkPlan) -> None:
+def make_plain_network(endpoint: str, region: str = "us-east-1") -> None:
     """Make what is missing."""
+    plan = load_plan(region)
     session = boto3.session.Session("sandbox", "sandbox", region_name=region)
     config = Config(retries={"total_max_attempts": 1})
     ec2 = session.client("ec2", endpoint_url=endpoint, config=config)
