@@ -24,8 +24,11 @@ _ATTRIBUTE = "slipway_records"
 
 
 def records_of(backend: Any) -> Records:
-    """Return the records kept with moto's backend of a service, so that they are saved with it."""
-    records: Records = vars(backend).setdefault(_ATTRIBUTE, {})
+    """Return the records kept with moto's backend of a service, so that they are saved with it.
+
+    Under `region` they tell the region's name, which stands in ARNs.
+    """
+    records: Records = vars(backend).setdefault(_ATTRIBUTE, {"region": {"name": backend.region_name}})
     return records
 
 

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from sandbox.api import buckets, cloudfront, databases, functions, queues
+from sandbox.api import backups, buckets, budgets, cloudfront, databases, functions, queues
 from sandbox.api.patches import Patches
 
 
 def install(patches: Patches) -> None:
     """Put all of them in place."""
+    backups.install(patches)
     buckets.install(patches)
+    budgets.install(patches)
     cloudfront.install(patches)
     databases.install(patches)
     functions.install(patches)

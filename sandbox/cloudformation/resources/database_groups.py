@@ -83,7 +83,7 @@ class SubnetGroups:
 
 
 class ParameterGroups:
-    """AWS::RDS::DBClusterParameterGroup and AWS::RDS::DBParameterGroup, which differ by name; `noun` is it."""
+    """AWS::RDS::DBClusterParameterGroup and AWS::RDS::DBParameterGroup, which differ by their `noun`."""
 
     def __init__(self, noun: str, *, arn_attribute: str | None) -> None:
         self.type_name = f"AWS::RDS::{noun}"
