@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sandbox.api.errors import unsupported
 from sandbox.cloudformation.graph import VARIABLE, Reference
 from sandbox.cloudformation.template import Template, as_text
 from sandbox.cloudformation.validation import is_function
@@ -254,6 +255,31 @@ _FUNCTIONS: Mapping[str, Callable[[Scope, Any], Any]] = {
     "Fn::GetStackOutput": _get_stack_output,
     "Fn::Length": _length,
 }
+
+
+def check_functions(template: Template) -> None:
+    """Refuse functions and dynamic references that the region does not have, wherever they are.
+
+    Raises:
+        AwsError: UnsupportedOperation that names them.
+    """
+    unknown = sorted(
+        set(_function_names(template.document)) - _FUNCTIONS.keys() - _LOGIC.keys() - {"Fn::Equals"}
+    )
+    if "{{resolve:ssm-secure:" in template.body:
+        unknown.append("{{resolve:ssm-secure:..}}")
+    if unknown:
+        raise unsupported(f"cloudformation with {', '.join(unknown)}")
+
+
+def _function_names(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if len(value) == 1:
+            yield from (name for name in value if str(name).startswith("Fn::"))
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _function_names(item)
 
 
 def evaluate_conditions(template: Template, values: Mapping[str, Any], lookups: Lookups) -> dict[str, bool]:

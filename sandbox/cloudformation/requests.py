@@ -9,6 +9,7 @@ from typing import Any
 from sandbox.api.errors import AwsError, unsupported
 from sandbox.cloudformation import parameters
 from sandbox.cloudformation.graph import check_references, dependencies
+from sandbox.cloudformation.intrinsics import check_functions
 from sandbox.cloudformation.stacks import Source, Stack
 from sandbox.cloudformation.template import Template, check_size, invalid, parse
 from sandbox.cloudformation.validation import check_types, problems
@@ -78,6 +79,7 @@ def read_template(world: World, asked: Parameters, stack: Stack | None) -> Templ
     for name, described in template.section("Parameters").items():
         if described.get("NoEcho"):
             raise unsupported(f"cloudformation with the NoEcho parameter {name}")
+    check_functions(template)
     check_references(template)
     check_types(template, world.handlers())
     dependencies(template, {})

@@ -412,9 +412,14 @@ def test_a_secret_reaches_its_resource_and_no_other_place(cfn: StackWorld) -> No
     assert "hunter2" not in repr(cfn.stacks)
 
 
-def test_secure_strings_are_refused_by_name(cfn: StackWorld) -> None:
-    assert cfn.create({"A": queue(QueueName="{{resolve:ssm-secure:/x:1}}")}) == "ROLLBACK_COMPLETE"
-    assert "{{resolve:ssm-secure:..}} is not supported" in str(cfn.reasons("CREATE_FAILED"))
+def test_functions_the_region_does_not_have_are_refused_by_name(cfn: StackWorld) -> None:
+    for value, wanted in (
+        ("{{resolve:ssm-secure:/x:1}}", "{{resolve:ssm-secure:..}} is not supported by the local AWS region"),
+        ({"Fn::Transform": {"Name": "X"}}, "with Fn::Transform is not supported by the local AWS region"),
+    ):
+        with pytest.raises(AwsError, match=wanted):
+            cfn.create({"A": queue(QueueName=value)})
+    assert cfn.stacks.by_id == {}
 
 
 def test_the_same_token_is_the_same_request(cfn: StackWorld) -> None:
