@@ -114,6 +114,11 @@ def test_what_can_not_be_read_back_is_not_compared() -> None:
     assert compare("AWS::RDS::DBCluster", {"MasterUserPassword": "x", "Port": 1}, {"Port": 1}) == []
 
 
+def test_an_object_of_which_nothing_can_be_read_back_is_not_compared() -> None:
+    code = {"S3Bucket": "bundles", "S3Key": "image_variants.zip"}
+    assert compare("AWS::Lambda::Function", {"Code": code, "Timeout": 3}, {"Timeout": 3}) == []
+
+
 def test_a_policy_document_is_compared_as_a_whole() -> None:
     document = {"Statement": [{"Effect": "Deny"}]}
     other = {"Statement": [{"Effect": "Allow"}]}
