@@ -53,11 +53,13 @@ class Removal:
         """Return the stack's name."""
         return self.state.name
 
-    def lines(self) -> Iterator[str]:
-        """Give the removal as an operator reads it."""
-        yield f"{self.name}  delete: {self.resource_count - len(self.kept)} resources"
+    def lines(self, width: int) -> Iterator[str]:
+        """Give the removal as an operator reads it, with its name in so many columns."""
+        stays = f", {len(self.kept)} stay" if self.kept else ""
+        yield f"{self.name.ljust(width)}  delete: {self.resource_count - len(self.kept)} go{stays}"
+        type_width = max((len(type_name) for _, type_name in self.kept), default=0)
         for logical_id, type_name in self.kept:
-            yield f"    stays: {logical_id} ({type_name})"
+            yield f"    = {type_name.ljust(type_width)}  {logical_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class DestroyPlan:
         """Return the plan as an operator reads it."""
         if self.is_empty:
             return (f"{self.title}: nothing to delete",)
-        return (f"{self.title}:", "", *(line for each in self.removals for line in each.lines()))
+        width = max(len(each.name) for each in self.removals)
+        return (f"{self.title}:", "", *(line for each in self.removals for line in each.lines(width)))
 
 
 def observe_and_plan(world: ProvisionWorld, request: Request) -> DestroyPlan:

@@ -42,7 +42,7 @@ class DriftReport:
         if not self.looked_at:
             return (f"{self.title}: no stack to look at", *skipped)
         if not self.drifts:
-            return (f"{self.title}: no drift in {len(self.looked_at)} stacks", *skipped)
+            return (f"{self.title}: no drift, {len(self.looked_at)} looked at", *skipped)
         return (*(line for each in self.drifts for line in _lines(each)), *skipped)
 
 
@@ -96,7 +96,7 @@ def _of_stack(world: ProvisionWorld, state: StackState, reporter: Reporter) -> t
     if detection.has_failed:
         # What it could compare is still there, but it may not be all.
         raise AwsError("cloudformation", "DetectStackDrift", "DriftDetectionFailed", detection.reason)
-    reporter.done(state.name, f"{len(drifts)} resources differ" if drifts else "no drift")
+    reporter.done(state.name, f"different: {len(drifts)}" if drifts else "no drift")
     return drifts
 
 
@@ -105,7 +105,7 @@ def refuse_drift(request: Request, report: DriftReport) -> None:
     if report.drifts:
         raise DriftFound(
             request.title,
-            f"{len(report.drifts)} resources are not as their stacks say",
+            f"not as its stacks say: {len(report.drifts)} resources",
             drift=report.as_dict(),
             next_command="set it right by hand, or put it into the configuration and provision it",
         )

@@ -60,7 +60,7 @@ def test_no_changes_is_said_without_a_change_set(lab: Lab) -> None:
     lab.stacks.calls.clear()
     plan = lab.plan(everything)
     assert plan.is_empty
-    assert provision.plan_lines(plan) == ("environment dev: no changes, 6 stacks are as they should be",)
+    assert provision.plan_lines(plan) == ("environment dev: no changes, all stacks (6) are as they should be",)
     assert sorted(lab.stacks.calls) == ["all", *["policy"] * 6, *["template"] * 6]
 
 

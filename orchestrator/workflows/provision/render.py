@@ -32,7 +32,7 @@ def plan_lines(plan: ProvisionPlan) -> tuple[str, ...]:
     """Return the plan as lines."""
     if plan.is_empty:
         return (
-            f"{plan.title}: no changes, {len(plan.stacks)} stacks are as they should be",
+            f"{plan.title}: no changes, all stacks ({len(plan.stacks)}) are as they should be",
             *_strangers(plan),
         )
     width = max(len(each.name) for each in plan.stacks)
