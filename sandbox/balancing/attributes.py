@@ -67,10 +67,11 @@ BALANCER: Known = {
     "idle_timeout.timeout_seconds": ("60", _number(1, 4000), _number(1, 4000)),
     "ipv6.deny_all_igw_traffic": ("false", _SWITCH, _OFF),
     "load_balancing.cross_zone.enabled": ("true", _one_of("true"), _one_of("true")),
+    # HAProxy refuses every ambiguous request, so it is never laxer than the strictest mode.
     "routing.http.desync_mitigation_mode": (
         "defensive",
         _one_of("defensive", "monitor", "strictest"),
-        _one_of("defensive"),
+        _one_of("defensive", "strictest"),
     ),
     "routing.http.drop_invalid_header_fields.enabled": ("false", _SWITCH, _SWITCH),
     "routing.http.preserve_host_header.enabled": ("false", _SWITCH, _SWITCH),
