@@ -122,6 +122,13 @@ class Clusters:
             client.delete_db_cluster(DBClusterIdentifier=physical_id, SkipFinalSnapshot=True)
         wait_until(call, lambda: _find(call, physical_id) is None)
 
+    def snapshot(self, call: Call, physical_id: str) -> None:
+        """Take the snapshot that stays when the cluster goes; a removal tried again finds it there."""
+        with absent_is_fine(*GONE, "DBClusterSnapshotAlreadyExistsFault"):
+            call.client("rds").create_db_cluster_snapshot(
+                DBClusterIdentifier=physical_id, DBClusterSnapshotIdentifier=f"{call.name}-snapshot".lower()
+            )
+
     def _settled(self, call: Call, name: str) -> Physical:
         wait_until(call, lambda: (_find(call, name) or {}).get("Status") == "available")
         cluster = _find(call, name)
