@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 _CAPACITY_CODES = frozenset(
     {"InsufficientInstanceCapacity", "InsufficientFreeAddressesInSubnet", "Unsupported"}
 )
-_DRAINED = frozenset({"unused"})
 
 
 class RegionCalls:
@@ -33,12 +32,7 @@ class RegionCalls:
     def carry_out(self, work: Work) -> Outcome:
         """Make the calls. What fails is logged or part of the outcome: nothing is raised."""
         outcome = Outcome()
-        for arn, instance_ids in work.deregister.items():
-            outcome.delays[arn] = self._deregister(arn, instance_ids)
-        for arn, instance_ids in work.check_drain.items():
-            outcome.still_draining |= self._draining(arn, instance_ids)
-        for arn in work.check_health:
-            outcome.unhealthy_targets |= self._unhealthy(arn)
+        self._ask_balancer(work, outcome)
         if work.terminate:
             self._terminate(work.terminate)
         for order in work.orders:
@@ -47,7 +41,17 @@ class RegionCalls:
             self._attempt("elbv2", "register_targets", TargetGroupArn=arn, Targets=_targets(instance_ids))
         for notice in work.notices:
             self._notify(work.group, notice)
+        if work.stale_alarms:
+            self._attempt("cloudwatch", "delete_alarms", AlarmNames=work.stale_alarms)
         return outcome
+
+    def _ask_balancer(self, work: Work, outcome: Outcome) -> None:
+        for arn, instance_ids in work.deregister.items():
+            outcome.delays[arn] = self._deregister(arn, instance_ids)
+        for arn, instance_ids in work.check_drain.items():
+            outcome.still_draining |= self._draining(arn, instance_ids)
+        for arn in work.check_health:
+            outcome.unhealthy_targets |= self._unhealthy(arn)
 
     def _launch(self, order: LaunchOrder, work: Work) -> list[Launched] | Refused:
         try:

@@ -248,7 +248,8 @@ class Group:
     zone_retry_at: dict[str, datetime] = field(default_factory=dict)
     stuck_at: int | None = None
     last_activity_at: datetime | None = None
-    last_scaled_at: datetime | None = None
+    # When a policy last made the group bigger: what was launched since has to warm up.
+    scaled_out_at: datetime | None = None
     targets_checked_at: datetime | None = None
     counted: Counter[str] = field(default_factory=Counter)
 

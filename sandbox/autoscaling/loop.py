@@ -14,7 +14,7 @@ from sandbox.api.ledger import State as Ec2State
 from sandbox.autoscaling.engine import Engine, power_of
 from sandbox.autoscaling.group import LAUNCHING, Group
 from sandbox.autoscaling.state import State
-from sandbox.autoscaling.work import Services
+from sandbox.autoscaling.work import Services, Work
 from sandbox.clock import RegionClock, Timer
 
 log = logging.getLogger(__name__)
@@ -145,9 +145,14 @@ class Loop:
                 self._engine.absorb(group, work, outcome, self._clock.now())
         with self._lock:
             if group.is_being_deleted and not group.members and not group.orders:
-                self._state().forget(group)
-                return
-            self._set_timer(group, now)
+                work = Work(name, group.settings.template, stale_alarms=self._state().forget(group))
+                is_gone = True
+            else:
+                self._set_timer(group, now)
+                is_gone = False
+        if is_gone:
+            self._services.carry_out(work)
+            self._changed()
 
     def _set_timer(self, group: Group, looked_at: datetime) -> None:
         due = self._engine.due(group, looked_at)

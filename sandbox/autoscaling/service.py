@@ -12,11 +12,14 @@ from moto.core.responses import ActionResult, EmptyResult
 
 from sandbox.api.errors import unsupported
 from sandbox.api.patches import Patches
+from sandbox.autoscaling import alarm_corrections
 from sandbox.autoscaling.api.context import Answer, Context, Parameters
 from sandbox.autoscaling.api.groups import Groups
 from sandbox.autoscaling.api.hooks import Hooks
 from sandbox.autoscaling.api.instances import Instances
+from sandbox.autoscaling.api.policies import Policies
 from sandbox.autoscaling.api.processes import Processes
+from sandbox.autoscaling.api.schedules import Schedules
 from sandbox.autoscaling.api.tags import Tags
 from sandbox.autoscaling.api.targets import TargetGroups
 from sandbox.autoscaling.calls import RegionCalls
@@ -24,8 +27,11 @@ from sandbox.autoscaling.engine import Engine, power_of
 from sandbox.autoscaling.facts import Facts
 from sandbox.autoscaling.group import Power
 from sandbox.autoscaling.loop import Loop
+from sandbox.autoscaling.minutes import Minutes
 from sandbox.autoscaling.state import State, state_of
 from sandbox.services import Surroundings
+
+_THEMES = (Groups, Instances, Hooks, Policies, Processes, Schedules, Tags, TargetGroups)
 
 Operation = Callable[[Parameters], Answer | None]
 
@@ -55,14 +61,25 @@ class AutoScaling:
             facts=self._facts,
             engine=engine,
             wake=self._loop.wake,
+            client=surroundings.calls.client,
             later=lambda action: void(surroundings.clock.after(0, action)),
             account_id=surroundings.account_id,
             region=surroundings.region,
         )
 
+        self._minutes = Minutes(
+            state=self._state,
+            lock=self._lock,
+            clock=surroundings.clock,
+            client=surroundings.calls.client,
+            wake=self._loop.wake,
+            changed=surroundings.changed,
+        )
+
     def install(self, patches: Patches) -> None:
         """Put the operations in place of moto's."""
-        for kind in (Groups, Instances, Hooks, Processes, Tags, TargetGroups):
+        alarm_corrections.install(patches)
+        for kind in _THEMES:
             theme = kind(self._context)
             for name in vars(kind):
                 if not name.startswith("_"):
@@ -74,9 +91,11 @@ class AutoScaling:
         with self._lock:
             self._see_instances()
         self._loop.look_at_all()
+        self._minutes.start()
 
     def close(self) -> None:
         """Look at groups no more."""
+        self._minutes.close()
         self._loop.close()
 
     def _state(self) -> State:

@@ -63,11 +63,13 @@ class State:
         self.activity_by_id[activity.activity_id] = activity
         return activity
 
-    def forget(self, group: Group) -> None:
-        """Remove a group and what belongs to it; its activities stay."""
+    def forget(self, group: Group) -> list[str]:
+        """Remove a group and what belongs to it, except activities; return the alarms made for it."""
         del self.groups[group.name]
+        made = [name for each in self.policies.values() if each.group == group.name for name in each.alarms]
         self.policies = {arn: each for arn, each in self.policies.items() if each.group != group.name}
         self.schedules = {arn: each for arn, each in self.schedules.items() if each.group != group.name}
+        return made
 
 
 def state_of(backend: Any) -> State:

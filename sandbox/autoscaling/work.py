@@ -54,6 +54,7 @@ class Work:
     check_drain: dict[str, list[str]] = field(default_factory=dict)
     check_health: list[str] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    stale_alarms: list[str] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:

@@ -29,6 +29,7 @@ class Context:
     Attributes:
         wake: Let a group be looked at soon.
         later: Do something outside the lock, soon: calls of other services.
+        client: Return the client of another service; only for what is done later.
     """
 
     state: Callable[[], State]
@@ -37,6 +38,7 @@ class Context:
     engine: Engine
     wake: Callable[[str], None]
     later: Callable[[Callable[[], None]], None]
+    client: Callable[[str], Any]
     account_id: str
     region: str
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sandbox.api.errors import AwsError
+from sandbox.api.errors import AwsError, unsupported
 from sandbox.autoscaling import activities
 from sandbox.autoscaling.api import shapes
 from sandbox.autoscaling.api.context import Answer, Context, Parameters, invalid, page
 from sandbox.autoscaling.api.hooks import new_hook
 from sandbox.autoscaling.api.tags import put_tag
-from sandbox.autoscaling.group import AT_REST, LEAVING, Group, Settings, Subnet
+from sandbox.autoscaling.group import LEAVING, Group, Settings, Subnet
+from sandbox.autoscaling.scaling import is_cooling
 from sandbox.autoscaling.selection import POLICIES
 from sandbox.autoscaling.state import new_id
 
@@ -64,6 +65,8 @@ class Groups:
             subnets=(),
             service_role_arn=f"{role}AWSServiceRoleForAutoScaling",
         )
+        if parameters.get("CapacityRebalance"):
+            raise unsupported("autoscaling.CreateAutoScalingGroup with CapacityRebalance")
         settings = self._changed(settings, parameters)
         if not settings.subnets:
             raise invalid("At least one Availability Zone or VPC Subnet is required.")
@@ -88,6 +91,8 @@ class Groups:
     def update_auto_scaling_group(self, parameters: Parameters) -> None:
         """Change a group; instances that it has stay as they are."""
         group = self._context.group(parameters)
+        if parameters.get("CapacityRebalance"):
+            raise unsupported("autoscaling.UpdateAutoScalingGroup with CapacityRebalance")
         settings = self._changed(group.settings, parameters)
         given = parameters.get("DesiredCapacity")
         if given is None:
@@ -220,9 +225,7 @@ class Groups:
 
 def check_cooldown(context: Context, group: Group, cooldown_s: int) -> None:
     """Refuse what has to wait until the group has settled."""
-    last = group.last_activity_at
-    is_busy = any(member.state not in AT_REST for member in group.in_motion()) or group.orders
-    if is_busy or (last is not None and (context.now() - last).total_seconds() < cooldown_s):
+    if is_cooling(group, cooldown_s, context.now()):
         raise AwsError(
             "ScalingActivityInProgress",
             f"A scaling activity of {group.name} is in progress, or its cooldown period is not over.",

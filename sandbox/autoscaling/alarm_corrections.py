@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Correct how moto begins an alarm: without data it is not OK, and a changed alarm keeps its state.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from moto.cloudwatch.models import CloudWatchBackend
+
+from sandbox.api.patches import Patches
+from sandbox.autoscaling.alarms import NO_DATA
+
+_KEPT = ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "history")
+
+
+def install(patches: Patches) -> None:
+    """Put the correction into moto."""
+    patches.replace(CloudWatchBackend, "put_metric_alarm", _putting(CloudWatchBackend.put_metric_alarm))
+
+
+def _putting(original: Callable[..., Any]) -> Callable[..., Any]:
+    def put_metric_alarm(backend: Any, name: str, *arguments: Any, **options: Any) -> Any:
+        """Put an alarm in the state it had, or in none."""
+        before = backend.alarms.get(name)
+        alarm = original(backend, name, *arguments, **options)
+        if before is None:
+            alarm.state_value = NO_DATA
+        else:
+            for attribute in _KEPT:
+                setattr(alarm, attribute, getattr(before, attribute))
+        return alarm
+
+    return put_metric_alarm
