@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Access: the roles of those who work on an environment, each allowed what its work needs.
 
-operators   roll out, deploy, set parameters and secrets, open doors; only with a second factor
-ci          bakes images, publishes bundles and what was built of them; reads no secret
+operators   roll out, deploy, set parameters and secrets, open doors, look after what failed; only with a
+            second factor
+ci          bakes images, publishes bundles and the web application; reads no secret
 monitoring  looks at machines, metrics and logs; reads no data
 
 Stacks are provisioned by the account's administrators: whoever makes roles could make himself any.
@@ -25,9 +26,9 @@ from stacks import bake_access, operator_access
 from stacks.fleets import has_balancer
 from stacks.inputs import EnvironmentInputs
 from stacks.parts import add_outputs, skip_checks
-from stacks.policies import allow_everywhere, arn, asset_arn, bucket_arn, parameter_arn, role_path
+from stacks.policies import allow_everywhere, arn, asset_arn, bucket_arn, parameter_arn, role_path, use_key
 from stacks.policy import Statement, account, allow, document, trust
-from stacks.stack import EnvironmentStack, NetworkStack, Stack, stack_name
+from stacks.stack import EnvironmentStack, NetworkStack, Stack, output, stack_name
 
 SESSION_S = 4 * 3600
 WATCHED_QUEUES = ("jobs", "jobs-dead", "image-variants-dead")
@@ -43,7 +44,7 @@ def synthesise(inputs: EnvironmentInputs) -> Stack:
         template.add_resource(_policy(title, environment, statements))
         for title, statements in operator_access.policies(inputs).items()
     ]
-    publishing = template.add_resource(_policy("Publish", environment, _publish_statements(environment)))
+    publishing = template.add_resource(_policy("Publish", environment, _publish_statements(inputs)))
     watching = template.add_resource(_policy("Watch", environment, _watch_statements(environment)))
     roles = {
         "Operators": _role("operators", environment, [baking, *operating], condition=MFA),
@@ -92,13 +93,18 @@ def _policy(title: str, environment: Environment, statements: Sequence[Statement
     )
 
 
-def _publish_statements(environment: Environment) -> list[Statement]:
+def _publish_statements(inputs: EnvironmentInputs) -> list[Statement]:
+    environment = inputs.environment
+    key_arn = output(inputs.network.name, NetworkStack.SECURITY, "DataKeyArn")
     return [
         allow(["s3:ListBucket"], [bucket_arn(environment.config_bucket), asset_arn(environment, "bundles")]),
         allow(
             ["s3:GetObject", "s3:PutObject"],
             [bucket_arn(environment.config_bucket, "*"), asset_arn(environment, "bundles", "*")],
         ),
+        allow(["s3:ListBucket"], [asset_arn(environment, "web")]),
+        allow(["s3:DeleteObject", "s3:PutObject"], [asset_arn(environment, "web", "*")]),
+        use_key(key_arn, environment, ["s3"]),
         # A lock is released by deleting it.
         allow(["s3:DeleteObject"], [bucket_arn(environment.config_bucket, "locks/*")]),
         allow(["ssm:GetParameter"], _public_parameters(environment)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What operating an environment takes, in three policies: its state, its secrets, and its fleets."""
+"""What operating an environment takes: its state, its secrets, its fleets, and what failed in it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from stacks.policies import (
     bucket_arn,
     parameter_arn,
     role_path,
+    use_key,
     use_key_for_parameters,
 )
 from stacks.policy import Statement, allow
@@ -56,6 +57,7 @@ def policies(inputs: EnvironmentInputs) -> dict[str, list[Statement]]:
         "OperateState": _state_statements(inputs.environment),
         "OperateSecrets": _secret_statements(inputs),
         "OperateFleets": _fleet_statements(inputs),
+        "Repair": _repair_statements(inputs),
     }
 
 
@@ -88,7 +90,7 @@ def _secret_statements(inputs: EnvironmentInputs) -> list[Statement]:
             [everything.removesuffix("/*"), everything],
         ),
         use_key_for_parameters(
-            output(inputs.network.name, NetworkStack.SECURITY, "DataKeyArn"),
+            _data_key(inputs),
             environment,
             ["*"],
             actions=["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
@@ -166,6 +168,37 @@ def _launch_statements(environment: Environment) -> list[Statement]:
     ]
 
 
+def _repair_statements(inputs: EnvironmentInputs) -> list[Statement]:
+    """Let operators look at what alarms tell of, and put jobs back that failed.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
+    """
+    environment = inputs.environment
+    prefix = f"slipway-{environment.name}"
+    jobs, dead_jobs, dead_images = (
+        arn(environment, "sqs", f"{prefix}-{each}") for each in ("jobs", "jobs-dead", "image-variants-dead")
+    )
+    return [
+        allow(
+            [
+                "sqs:CancelMessageMoveTask",
+                "sqs:DeleteMessage",
+                "sqs:ListMessageMoveTasks",
+                "sqs:ReceiveMessage",
+                "sqs:StartMessageMoveTask",
+            ],
+            [dead_jobs, dead_images],
+        ),
+        allow(["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], [jobs, dead_jobs, dead_images]),
+        allow(["sqs:SendMessage"], [jobs]),
+        use_key(_data_key(inputs), environment, ["sqs"]),
+        allow(
+            ["logs:FilterLogEvents", "logs:GetLogEvents"],
+            [arn(environment, "logs", f"log-group:/aws/lambda/{prefix}-image-variants:*")],
+        ),
+    ]
+
+
 def _drain_statement(inputs: EnvironmentInputs) -> Statement:
     """Let a deploy take machines out of the balancer and put them back."""
     target_group = f"{logical(inputs.environment.name)}TargetGroupArn"
@@ -173,6 +206,10 @@ def _drain_statement(inputs: EnvironmentInputs) -> Statement:
         ["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"],
         [output(inputs.network.name, NetworkStack.BALANCER, target_group)],
     )
+
+
+def _data_key(inputs: EnvironmentInputs) -> Any:
+    return output(inputs.network.name, NetworkStack.SECURITY, "DataKeyArn")
 
 
 def _of_environment(environment: Environment) -> dict[str, Any]:
