@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of the port Parameters."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.aws.parameters import SsmParameters
+from orchestrator.ports import Parameters
+from tests.contract.conftest import Aws
+from tests.fakes import FakeParameters
+
+
+@pytest.fixture(params=["fake", "ssm"])
+def parameters(request: pytest.FixtureRequest) -> Parameters:
+    if request.param == "fake":
+        return FakeParameters()
+    aws: Aws = request.getfixturevalue("aws")
+    return SsmParameters(aws.session)
+
+
+class TestParameters:
+    def test_those_that_exist_are_returned(self, parameters: Parameters) -> None:
+        names = [f"/slipway/dev/fleet{number}/ami" for number in range(12)]
+        for name in names[1:]:
+            assert parameters.create(name, f"ami-of-{name}") is True
+        assert parameters.get(names) == {name: f"ami-of-{name}" for name in names[1:]}
+        assert parameters.get([]) == {}
+
+    def test_one_that_exists_is_not_written_over(self, parameters: Parameters) -> None:
+        assert parameters.create("/slipway/dev/api/ami", "ami-1") is True
+        assert parameters.create("/slipway/dev/api/ami", "ami-2") is False
+        assert parameters.get(["/slipway/dev/api/ami"]) == {"/slipway/dev/api/ami": "ami-1"}
