@@ -190,6 +190,9 @@ class Substrate(Protocol):
     def memory_bytes(self) -> Mapping[str, int]:
         """Return the memory each running machine uses, by instance id."""
 
+    def cpu_seconds(self) -> Mapping[str, float]:
+        """Return the CPU time each running machine has used, by instance id; none where nothing computes."""
+
     def capture(self, instance_id: str, ami_id: str) -> None:
         """Save the machine's disk as the image `ami_id`."""
 

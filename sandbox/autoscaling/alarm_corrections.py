@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Correct how moto begins an alarm: without data it is not OK, and a changed alarm keeps its state.
+"""Correct how moto begins an alarm and keeps data.
+
+Without data an alarm is not OK, a changed alarm keeps its state, and of data only so much is kept.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 """
@@ -14,12 +16,24 @@ from moto.cloudwatch.models import CloudWatchBackend
 from sandbox.api.patches import Patches
 from sandbox.autoscaling.alarms import NO_DATA
 
+MOST_DATA = 50_000
 _KEPT = ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "history")
 
 
 def install(patches: Patches) -> None:
     """Put the correction into moto."""
     patches.replace(CloudWatchBackend, "put_metric_alarm", _putting(CloudWatchBackend.put_metric_alarm))
+    patches.replace(CloudWatchBackend, "put_metric_data", _keeping_few(CloudWatchBackend.put_metric_data))
+
+
+def _keeping_few(original: Callable[..., Any]) -> Callable[..., Any]:
+    def put_metric_data(backend: Any, namespace: str, metric_data: Any) -> None:
+        """Put data, and forget the oldest: moto reads all there is at each question, and all is saved."""
+        original(backend, namespace, metric_data)
+        if len(backend.metric_data) > 2 * MOST_DATA:
+            del backend.metric_data[:-MOST_DATA]
+
+    return put_metric_data
 
 
 def _putting(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.ec2.models import ec2_backends
+from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.elbv2.models import elbv2_backends
 
 from sandbox.api.errors import AwsError
@@ -102,6 +103,11 @@ class Facts:
             instance = self._ec2.get_instance_by_id(instance_id)
             reason = None if instance is None else instance.state_reason
             return "" if reason is None else str(reason.message or "")
+
+    def cpus(self, instance_type: str) -> int:
+        """Return how many CPUs an instance of a type has."""
+        found = INSTANCE_TYPES.get(instance_type, {})
+        return int(found.get("VCpuInfo", {}).get("DefaultVCpus", 1))
 
     def template_of(self, instance: Any) -> TemplateVersion | None:
         """Return the launch template that an instance says it was launched from."""

@@ -15,6 +15,7 @@ from sandbox.autoscaling import alarms, metrics, scaling
 from sandbox.autoscaling.expressions import Unsupported
 from sandbox.autoscaling.state import State
 from sandbox.clock import RegionClock
+from sandbox.substrate import SubstrateError
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ class Minutes:
         client: Callable[[str], Any],
         wake: Callable[[str], None],
         changed: Callable[[], None],
+        cpu_seconds: Callable[[], Mapping[str, float]],
+        cpus: Callable[[str], int],
     ) -> None:
         self._state = state
         self._lock = lock
@@ -42,6 +45,8 @@ class Minutes:
         self._client = client
         self._wake = wake
         self._changed = changed
+        self._cpu_seconds = cpu_seconds
+        self._meter = metrics.CpuMeter(cpus)
         self._is_closed = False
 
     def start(self) -> None:
@@ -60,7 +65,7 @@ class Minutes:
                 self._follow_schedules()
                 self._publish()
                 self._judge()
-        except ClientError as error:
+        except (ClientError, SubstrateError) as error:
             log.warning("the minute's work failed: %s", error)
         finally:
             self.start()
@@ -83,11 +88,20 @@ class Minutes:
     def _publish(self) -> None:
         now = self._clock.now()
         with self._lock:
-            groups = self._state().groups.values()
+            has_groups = bool(self._state().groups)
+        # Outside the lock: it reads a file for each machine.
+        used = self._cpu_seconds() if has_groups else {}
+        with self._lock:
+            groups = list(self._state().groups.values())
             found = [each for group in groups for each in metrics.data(group, now)]
+            shares = self._meter.data(groups, used, now)
+        self._put(metrics.NAMESPACE, found)
+        self._put(metrics.CPU_NAMESPACE, shares)
+
+    def _put(self, namespace: str, found: Sequence[Mapping[str, Any]]) -> None:
         for start in range(0, len(found), _MOST_DATA):
             self._client("cloudwatch").put_metric_data(
-                Namespace=metrics.NAMESPACE, MetricData=found[start : start + _MOST_DATA]
+                Namespace=namespace, MetricData=found[start : start + _MOST_DATA]
             )
 
     def _judge(self) -> None:

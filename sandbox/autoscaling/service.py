@@ -74,6 +74,8 @@ class AutoScaling:
             client=surroundings.calls.client,
             wake=self._loop.wake,
             changed=surroundings.changed,
+            cpu_seconds=surroundings.substrate.cpu_seconds,
+            cpus=self._facts.cpus,
         )
 
     def install(self, patches: Patches) -> None:

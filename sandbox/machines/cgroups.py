@@ -20,7 +20,7 @@ def memory_of(pid: int) -> int | None:
     None if it ended meanwhile.
     """
     try:
-        directory = _memory_directory(Path(f"/proc/{pid}/cgroup").read_text())
+        directory = _directory(Path(f"/proc/{pid}/cgroup").read_text(), "memory")
         if directory is None:
             return None
         usage, cache = ("memory.current", "inactive_file") if has_v2() else (
@@ -32,13 +32,27 @@ def memory_of(pid: int) -> int | None:
         return None
 
 
-def _memory_directory(listing: str) -> Path | None:
+def cpu_seconds_of(pid: int) -> float | None:
+    """Return the CPU time that the container whose init is `pid` has used; None if it ended meanwhile."""
+    try:
+        directory = _directory(Path(f"/proc/{pid}/cgroup").read_text(), "cpuacct")
+        if directory is None:
+            return None
+        if has_v2():
+            statistics = dict(line.split() for line in (directory / "cpu.stat").read_text().splitlines())
+            return int(statistics["usage_usec"]) / 1e6
+        return int((directory / "cpuacct.usage").read_text()) / 1e9
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _directory(listing: str, controller: str) -> Path | None:
     for line in listing.splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "" and has_v2():
             return _ROOT / _container_part(path)
-        if "memory" in controllers.split(","):
-            return _ROOT / "memory" / _container_part(path)
+        if controller in controllers.split(","):
+            return _ROOT / controller / _container_part(path)
     return None
 
 

@@ -171,6 +171,11 @@ class HostSubstrate:
         used = {c.instance_id: cgroups.memory_of(c.pid) for c in self._podman.containers() if c.pid}
         return {instance_id: size for instance_id, size in used.items() if size is not None}
 
+    def cpu_seconds(self) -> Mapping[str, float]:
+        """Return the CPU time each running machine has used since it was made, by instance id."""
+        used = {c.instance_id: cgroups.cpu_seconds_of(c.pid) for c in self._podman.containers() if c.pid}
+        return {instance_id: seconds for instance_id, seconds in used.items() if seconds is not None}
+
     def capture(self, instance_id: str, ami_id: str) -> None:
         """Save the machine's disk as the image `ami_id`; a running machine is paused meanwhile."""
         with self._locks[instance_id]:

@@ -192,6 +192,12 @@ def test_memory_of_an_idle_machine_is_told(lab: Lab) -> None:
     assert 5 << 20 < used < 200 << 20
 
 
+def test_cpu_time_grows_with_what_a_machine_does(lab: Lab) -> None:
+    before = lab.substrate.cpu_seconds()["i-1"]
+    lab.ssh(1, "timeout 2 sh -c 'while :; do :; done'; true")
+    assert lab.substrate.cpu_seconds()["i-1"] - before > 0.5
+
+
 def test_disk_stays_over_stop_start_and_reboot(lab: Lab) -> None:
     lab.launch(2)
     lab.ssh(2, "echo kept > kept; sync")

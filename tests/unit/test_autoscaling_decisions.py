@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from sandbox.autoscaling import alarms, decide, expressions, policies, schedules, selection, steps, zones
+from sandbox.autoscaling import (
+    alarms,
+    decide,
+    expressions,
+    metrics,
+    policies,
+    schedules,
+    selection,
+    steps,
+    zones,
+)
 from sandbox.autoscaling.decide import Balanced, Launch, Stuck, Terminate
 from sandbox.autoscaling.group import (
     ON_LAUNCH,
@@ -436,3 +446,13 @@ def test_schedules_recur(recurrence: str, zone: str, expected: str | None) -> No
     except ValueError:
         found = None
     assert (None if found is None else f"{found:%Y-%m-%dT%H:%M}") == expected
+
+
+def test_cpu_is_a_share_of_what_instances_have() -> None:
+    group = make_group("ab")
+    meter = metrics.CpuMeter(lambda _: 2)
+    assert meter.data([group], {"i-1": 10.0, "i-2": 20.0}, NOW) == []
+    later = NOW + timedelta(seconds=60)
+    (datum,) = meter.data([group], {"i-1": 70.0, "i-2": 32.0, "i-3": 5.0}, later)
+    assert datum["StatisticValues"] == {"SampleCount": 2, "Sum": 60.0, "Minimum": 10.0, "Maximum": 50.0}
+    assert (datum["MetricName"], datum["Timestamp"]) == ("CPUUtilization", later)
