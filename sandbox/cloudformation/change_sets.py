@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from copy import deepcopy
 from typing import Any
 
@@ -16,6 +17,8 @@ from sandbox.cloudformation.steps import reason_of
 from sandbox.cloudformation.template import parse
 from sandbox.cloudformation.validation import problems
 from sandbox.cloudformation.world import World
+
+log = logging.getLogger(__name__)
 
 NO_CHANGES = (
     "The submitted information didn't contain changes. Submit different information to create a change set."
@@ -31,7 +34,9 @@ def prepare(world: World, stack: Stack, change_set: ChangeSet) -> None:
             raise Unresolvable("; ".join(found))
         look_up_parameters(world, change_set.source)
         changes, is_changed = compare(world, stack, change_set.source)
-    except (Unresolvable, AwsError, ValueError) as error:
+    except Exception as error:  # whatever is wrong with a template is the change set's, not the region's
+        if not isinstance(error, Unresolvable | AwsError | ValueError):
+            log.exception("change set %s of %s", change_set.name, stack.name)
         _finish(world, change_set, reason=reason_of(error))
         return
     if not is_changed and change_set.kind == "UPDATE":

@@ -14,7 +14,7 @@ from sandbox.cloudformation.planning import Plan, look_up_parameters, make_plan
 from sandbox.cloudformation.removal import delete_stack, roll_back_create
 from sandbox.cloudformation.stacks import Stack, StackResource
 from sandbox.cloudformation.steps import Steps, physical_name, reason_of
-from sandbox.cloudformation.walk import StepFailed, walk
+from sandbox.cloudformation.walk import walk
 from sandbox.cloudformation.world import World
 
 
@@ -122,12 +122,9 @@ class Maker:
 
     def resolve_into(self, resource: StackResource) -> dict[str, object]:
         """Note a resource's properties, and return them as its handler gets them."""
-        try:
+        with self.steps.failing_as(resource, "CREATE_FAILED"):
             properties = self.plan.properties(resource.logical_id, self.plan.scope(self.refer))
             applied, actual = self.actual(resource, properties)
-        except (Unresolvable, ValueError) as error:
-            self.world.mark(self.stack, resource, "CREATE_FAILED", reason_of(error))
-            raise StepFailed(resource.logical_id) from error
         with self.world.lock:
             resource.properties = properties
             resource.applied = applied

@@ -138,6 +138,9 @@ def begin_update(
 ) -> None:
     """Start bringing a stack to a new source; a failed update before it is undone with this one."""
     running = stack.running or Running("UPDATE", previous=stack.source)
+    for change_set in stack.change_sets.values():
+        if change_set.execution_status == "AVAILABLE":
+            change_set.execution_status = "OBSOLETE"
     running.kind = "UPDATE"
     running.token = token
     running.aborted = None

@@ -63,7 +63,7 @@ class Steps:
     def create(self, resource: StackResource, properties: Mapping[str, Any]) -> None:
         """Make a resource; it has its physical id afterwards."""
         handler = self._handler(resource)
-        with self._failing_as(resource, "CREATE_FAILED"):
+        with self.failing_as(resource, "CREATE_FAILED"):
             physical = handler.create(self._call(resource), deepcopy(dict(properties)))
         with self.world.lock:
             resource.physical_id = physical.physical_id
@@ -76,7 +76,7 @@ class Steps:
             NotUpdatable: it takes another resource.
         """
         handler = self._handler(resource)
-        with self._failing_as(resource, "UPDATE_FAILED"):
+        with self.failing_as(resource, "UPDATE_FAILED"):
             physical = handler.update(
                 self._call(resource),
                 resource.physical_id or "",
@@ -97,7 +97,7 @@ class Steps:
             return
         handler = self._handler(resource)
         self.world.mark(self.stack, resource, "DELETE_IN_PROGRESS")
-        with self._failing_as(resource, "DELETE_FAILED"):
+        with self.failing_as(resource, "DELETE_FAILED"):
             call = self._call(resource)
             if policy == "Snapshot":
                 handler.snapshot(call, resource.physical_id)  # type: ignore[attr-defined]
@@ -105,7 +105,12 @@ class Steps:
         self.world.mark(self.stack, resource, "DELETE_COMPLETE")
 
     @contextmanager
-    def _failing_as(self, resource: StackResource, status: str) -> Iterator[None]:
+    def failing_as(self, resource: StackResource, status: str) -> Iterator[None]:
+        """Bring the resource into `status` if the block fails, whatever fails in it.
+
+        Raises:
+            StepFailed: it did.
+        """
         try:
             yield
         except (NotUpdatable, Interrupted):

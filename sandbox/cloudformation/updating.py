@@ -160,13 +160,11 @@ class Changer(Maker):
 
         A failure is the existing resource's. Dynamic references are looked up for what changes only.
         """
-        try:
+        with self.steps.failing_as(existing, "UPDATE_FAILED"):
             wanted.properties = self.plan.properties(wanted.logical_id, self.plan.scope(self.refer))
             if existing.status != "UPDATE_FAILED" and _are_same(existing, wanted):
                 return None
             wanted.applied, actual = self.actual(wanted, wanted.properties)
-        except (Unresolvable, ValueError) as error:
-            self._fail(existing, str(error))
         return actual
 
     def _update_in_place(

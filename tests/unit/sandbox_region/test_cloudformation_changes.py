@@ -305,6 +305,16 @@ def test_executing_a_change_set_deletes_the_stacks_others(cfn: StackWorld) -> No
     assert cfn.change_set({"A": queue(DelaySeconds=3)})["Status"] == "CREATE_COMPLETE"
 
 
+def test_an_update_makes_the_stacks_change_sets_obsolete(cfn: StackWorld) -> None:
+    cfn.create({"A": queue()})
+    cfn.change_set({"A": queue(DelaySeconds=1)})
+    cfn.update({"A": queue(DelaySeconds=2)})
+    (shown,) = cfn("ListChangeSets", StackName="s")["Summaries"]
+    assert shown["ExecutionStatus"] == "OBSOLETE"
+    with pytest.raises(AwsError, match="cannot be executed"):
+        cfn("ExecuteChangeSet", StackName="s", ChangeSetName="changes")
+
+
 def test_a_failed_create_through_a_change_set_does_what_was_wanted(cfn: StackWorld) -> None:
     cfn.cloud.faults[("create", "A")] = "broken"
     made = cfn.change_set({"A": queue()}, ChangeSetType="CREATE", OnStackFailure="DELETE")

@@ -142,6 +142,38 @@ def test_a_resource_whose_own_update_fails_is_put_back_too(cfn: StackWorld) -> N
     assert cfn.cloud.things == {cfn.physical_id("A"): {"DelaySeconds": 1}}
 
 
+def test_a_failed_update_that_is_kept_can_be_undone_later_or_mended(cfn: StackWorld) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-failure-options.html"""
+    cfn.create({"A": queue(DelaySeconds=1)})
+    before = dict(cfn.cloud.things)
+    wanted = {"A": queue(DelaySeconds=2), "B": queue() | {"DependsOn": "A"}}
+    cfn.cloud.faults[("create", "B")] = "no capacity"
+    assert cfn.update(wanted, DisableRollback=True) == "UPDATE_FAILED"
+    assert cfn.cloud.things == {cfn.physical_id("A"): {"DelaySeconds": 2}}
+    cfn("RollbackStack", StackName="s")
+    assert cfn.settled("s") == "UPDATE_ROLLBACK_COMPLETE"
+    assert cfn.cloud.things == before
+    assert cfn.update(wanted, DisableRollback=True) == "UPDATE_FAILED"
+    cfn.cloud.faults.clear()
+    assert cfn.update(wanted) == "UPDATE_COMPLETE"
+    assert len(cfn.cloud.things) == 2
+
+
+def test_a_failed_create_that_is_kept_can_be_mended(cfn: StackWorld) -> None:
+    cfn.cloud.faults[("create", "B")] = "no capacity"
+    assert cfn.create(CHAIN, DisableRollback=True) == "CREATE_FAILED"
+    cfn.cloud.faults.clear()
+    assert cfn.update(CHAIN) == "UPDATE_COMPLETE"
+    assert len(cfn.cloud.things) == 6
+
+
+def test_an_error_nobody_expected_ends_in_the_events_too(cfn: StackWorld) -> None:
+    assert cfn.create({"A": queue(QueueName={"Fn::Join": ["-", [{"Fn::GetAtt": 5}]]})}) == "ROLLBACK_COMPLETE"
+    assert "every Fn::GetAtt object requires two" in str(cfn.reasons("CREATE_FAILED"))
+    assert cfn.create({"A": queue(QueueName={"Fn::Select": ["x", ["a"]]})}, name="t") == "ROLLBACK_COMPLETE"
+    assert "invalid literal for int()" in str(cfn.reasons("CREATE_FAILED", "t"))
+
+
 def test_a_replaced_resource_is_removed_only_after_everything_else_worked(cfn: StackWorld) -> None:
     cfn.create({"A": queue(QueueName="one"), "B": queue(Tags=[{"Key": "of", "Value": {"Ref": "A"}}])})
     cfn.cloud.verbs.clear()
