@@ -35,6 +35,7 @@ def install(patches: Patches) -> None:
         _on_source(LaunchTemplates.create_launch_template_version),
     )
     patches.replace(LaunchTemplates, "describe_launch_templates", _describe)
+    patches.replace(EC2Backend, "delete_launch_template", _existing(EC2Backend.delete_launch_template))
 
 
 def _without_own_tags(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,6 +61,16 @@ def _complete_version(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(template, data, description)
 
     return create_version
+
+
+def _existing(original: Callable[..., Any]) -> Callable[..., Any]:
+    def delete_launch_template(backend: Any, name: str | None, template_id: str | None) -> Any:
+        """Name the id that is missing; moto takes it for a name."""
+        if template_id and not name:
+            backend.get_launch_template(template_id)
+        return original(backend, name, template_id)
+
+    return delete_launch_template
 
 
 def _on_source(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,6 +21,7 @@ from typing import Any
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+from sandbox.clock import VirtualClock
 from sandbox.cloudformation.handler import Call, Handler, Physical, Properties
 from sandbox.cloudformation.registry import handlers
 from sandbox.own_calls import OwnCalls
@@ -57,7 +58,8 @@ class Trip:
 
 def handler_calls() -> Iterator[Call]:
     """Yield what handlers work with in a region of its own, which ends with the generator."""
-    for local in make_region(SimulatedSubstrate()):
+    clock = VirtualClock()
+    for local in make_region(SimulatedSubstrate(), clock=clock):
         calls = OwnCalls(local.region.gateway, REGION)
         yield Call(
             client=calls.client,
@@ -66,7 +68,8 @@ def handler_calls() -> Iterator[Call]:
             name="slipway-test-trip",
             tags=SYSTEM_TAGS,
             is_alive=lambda: True,
-            sleep=lambda _: None,
+            # Nobody waits: the region's time goes on while a handler sleeps.
+            sleep=clock.advance,
         )
 
 
