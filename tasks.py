@@ -65,9 +65,9 @@ def diagram(context: Context, network="", output=""):
 
 
 @command
-def demo(context: Context, port=""):
-    """Show all of it on this machine: a local region, every image baked, one machine answering."""
-    context.demo(port=port)
+def demo(context: Context, port="", json=False):
+    """Show all of it on this machine: a local region, an environment in it, and that it works."""
+    context.demo(port=port, as_json=json)
 
 
 @command

@@ -192,14 +192,14 @@ class Context:
         port = _sandbox_port() if os.environ.get(PORT_VARIABLE) else None
         return Place(self.project, os.environ, port, templates)
 
-    def demo(self, *, port: str) -> None:
+    def demo(self, *, port: str, as_json: bool) -> None:
         """Bring everything up on this machine and show it."""
         from orchestrator import demo_command  # noqa: PLC0415
 
         os.environ[PORT_VARIABLE] = str(_sandbox_port(port))
         self.region_up(port=port, mode="real", as_json=False, is_quiet=True)
         shown = demo_command.demo(self._place(), self._world("sandbox", "demo"))
-        _show(shown.as_dict(), shown.lines(), as_json=False)
+        _show(shown.as_dict(), shown.lines(), as_json=as_json)
 
     def prove(self, selection: str) -> None:
         """Run a set of the project's own checks."""
