@@ -20,7 +20,8 @@ from orchestrator.tools.process import Processes
 
 LOCK = "requirements.lock"
 PYTHON_VERSION = "3.11"
-PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")
+# The runtime python3.11 is Amazon Linux 2, with glibc 2.26: newer wheels would fail at the first call.
+PLATFORM = "manylinux2014_x86_64"
 _TIMEOUT_S = 300.0
 _OUTPUT_LINES = 10
 # ZIP knows no earlier time; which one it is does not matter, as long as it is always the same.
@@ -81,13 +82,11 @@ class FunctionBundles:
 
 def install_argv(python: Path, lock: Path, target: Path) -> list[str]:
     """Return the command that installs the locked wheels, and nothing that is not locked by its hash."""
-    platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
     return [
         *(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
         *("--target", str(target), "--requirement", str(lock)),
         *("--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-compile"),
-        *("--implementation", "cp", "--python-version", PYTHON_VERSION),
-        *platforms,
+        *("--implementation", "cp", "--python-version", PYTHON_VERSION, "--platform", PLATFORM),
     ]
 
 
