@@ -40,6 +40,14 @@ def invoke(*words: str, port: str = "1") -> subprocess.CompletedProcess[str]:
         pytest.param(("sandbox.up", "--mode", "foo"), "1", "mode 'foo': must be one of real", id="mode"),
         pytest.param(("sandbox.logs", "--lines", "-1"), "1", "lines '-1': must be a number", id="lines"),
         pytest.param(("gc", "--environment", "nope"), "1", "environments/nope.yaml: does not exist", id="gc"),
+        pytest.param(("provision",), "1", "provision: name one of --network, --environment", id="no stacks"),
+        pytest.param(
+            ("drift", "--network", "sandbox", "--environment", "sandbox"),
+            "1",
+            "drift: name one of --network, --environment",
+            id="two at once",
+        ),
+        pytest.param(("destroy", "--network", "no"), "1", "networks/no.yaml: does not exist", id="network"),
     ],
 )
 def test_wrong_words_end_with_3_before_anything_is_called(
@@ -58,11 +66,22 @@ def test_a_region_that_does_not_answer_is_told_with_the_command_that_starts_it()
     assert json.loads(done.stdout)["next"] == "./inv sandbox.up"
 
 
+def test_a_stopped_command_says_what_goes_on_without_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def body(_context: cli.Context) -> None:
+        raise KeyboardInterrupt("CloudFormation goes on with slipway-a-network")
+
+    made: Task[object] = cli.command(body)
+    with pytest.raises(Exit):
+        made.body(None)
+    assert capsys.readouterr().err == "stopped: CloudFormation goes on with slipway-a-network\n"
+
+
 @pytest.mark.parametrize(
     ("raised", "code"),
     [
         (errors.ConfigError("x", ("a: b",)), 3),
         (errors.Refused("x", "y"), 4),
+        (errors.DriftFound("x", "y", drift={}, next_command="z"), 4),
         (errors.NotFound("ec2", "DescribeImages", "InvalidAMIID.NotFound", "no"), 5),
         (errors.BootTestFailed("x", ("y",)), 6),
         (errors.RolledBack("x", "y"), 7),

@@ -9,7 +9,18 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 # PyYAML is not among them: invoke itself imports it.
-HEAVY = ("boto3", "botocore", "ansible", "rich", "moto", "pydantic", "paramiko", "asyncssh", "sandbox")
+HEAVY = (
+    "boto3",
+    "botocore",
+    "ansible",
+    "rich",
+    "moto",
+    "pydantic",
+    "paramiko",
+    "asyncssh",
+    "sandbox",
+    "troposphere",
+)
 
 
 def test_listing_the_commands_imports_nothing_heavy() -> None:
@@ -30,6 +41,17 @@ def test_every_command_is_listed_with_its_first_line() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "invoke", "--list"], cwd=PROJECT, capture_output=True, text=True, check=True
     )
-    for command in ("bake-ami", "gc", "demo", "test", "lint", "sandbox.up", "sandbox.reset"):
+    for command in (
+        "bake-ami",
+        "gc",
+        "provision",
+        "drift",
+        "destroy",
+        "demo",
+        "test",
+        "lint",
+        "sandbox.up",
+        "sandbox.reset",
+    ):
         line = next(line for line in done.stdout.splitlines() if line.split()[:1] == [command])
         assert len(line.split()) > 2, line
