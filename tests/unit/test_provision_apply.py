@@ -113,8 +113,8 @@ def test_a_failed_create_is_rolled_back_and_made_anew_by_the_next_run(lab: Lab) 
     assert error.exit_code == 7
     assert error.what == "provision slipway-lab-security"
     assert error.cause == "CREATE_FAILED DataKey (AWS::KMS::Key): The limit for keys is reached"
-    assert "slipway-lab-security: failed" in error.state
-    assert "slipway-dev-fleets: not begun" in error.state
+    assert "failed: slipway-lab-security" in error.state
+    assert "not begun: slipway-dev-queues, slipway-dev-fleets" in error.state
     assert error.next_command == "mend that, then invoke provision --environment dev"
     assert lab.stacks.statuses["slipway-lab-security"] == "ROLLBACK_COMPLETE"
     assert lab.record()["outcome"].startswith("failed: provision slipway-lab-security: CREATE_FAILED")
@@ -249,7 +249,7 @@ def test_an_error_that_stays_ends_the_run_with_what_is_known(lab: Lab) -> None:
     with pytest.raises(AwsError) as caught:
         lab.run(network_request())
     assert (caught.value.exit_code, caught.value.code) == (5, "AccessDenied")
-    assert caught.value.state == "slipway-lab-network: failed; slipway-lab-security: not begun"
+    assert caught.value.state == "failed: slipway-lab-network; not begun: slipway-lab-security"
 
 
 def test_what_never_ends_is_given_up_but_goes_on_in_aws(lab: Lab) -> None:
@@ -371,7 +371,7 @@ def test_what_can_go_up_does_and_the_rest_waits_for_images(lab: Lab) -> None:
     with pytest.raises(Refused) as caught:
         lab.run(environment_request())
     assert "slipway-dev-fleets" not in lab.stacks.statuses
-    assert "slipway-dev-queues: created" in caught.value.state
+    assert "; waits: slipway-dev-fleets" in caught.value.state
     assert caught.value.next_command == (
         "invoke bake-ami --environment dev, then invoke provision --environment dev"
     )

@@ -19,7 +19,7 @@ from orchestrator.workflows.provision.one_stack import Outputs, Run, bring_up
 from orchestrator.workflows.provision.plan import ProvisionPlan, StackPlan
 from orchestrator.workflows.provision.record import RunRecord, recorded
 from orchestrator.workflows.provision.render import plan_lines
-from orchestrator.workflows.provision.result import ProvisionResult, StackResult
+from orchestrator.workflows.provision.result import ProvisionResult, StackResult, by_fate
 from orchestrator.workflows.provision.schedule import run_in_order
 from orchestrator.workflows.provision.world import Network, ProvisionWorld, Request, Store, side_by_side
 
@@ -162,8 +162,7 @@ def _refuse_only_held(request: Request, plan: ProvisionPlan) -> None:
 
 def _tell_held(request: Request, plan: ProvisionPlan, results: tuple[StackResult, ...]) -> None:
     if plan.held and not request.may_wait:
-        told = "; ".join(each.line() for each in results)
-        raise Refused(request.title, _waits(plan), state=told, next_command=_then(request, plan))
+        raise Refused(request.title, _waits(plan), state=by_fate(results), next_command=_then(request, plan))
 
 
 def _waits(plan: ProvisionPlan) -> str:

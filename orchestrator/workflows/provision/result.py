@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -35,6 +35,14 @@ class StackResult:
         """Return the result as an operator reads it."""
         took = f" in {self.seconds:.0f} s" if self.fate in (Fate.CREATED, Fate.UPDATED, Fate.DELETED) else ""
         return f"{self.name}: {self.fate.value}{took}" + (f", {self.reason}" if self.reason else "")
+
+
+def by_fate(results: Iterable[StackResult]) -> str:
+    """Return what became of stacks in one line: `created a, b; failed c`."""
+    names: dict[Fate, list[str]] = {}
+    for each in results:
+        names.setdefault(each.fate, []).append(each.name)
+    return "; ".join(f"{fate.value}: {', '.join(some)}" for fate, some in names.items())
 
 
 @dataclass(frozen=True, slots=True)

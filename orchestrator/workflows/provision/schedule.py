@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.errors import SlipwayError
 from orchestrator.ports import Reporter
-from orchestrator.workflows.provision.result import Fate, StackResult
+from orchestrator.workflows.provision.result import Fate, StackResult, by_fate
 from orchestrator.workflows.provision.world import ProvisionWorld, workers
 
 _TURN_S = 1.0  # how soon a signal is heard
@@ -94,7 +94,7 @@ def _settle(
         on_result(outcome)
         progress.results[name] = outcome
     except SlipwayError as error:
-        reporter.failed(name, f"{type(error).__name__}: {error.cause}")
+        reporter.failed(name, type(error).__name__)
         progress.failures.append(error)
         progress.results.setdefault(name, StackResult(name, Fate.FAILED))
 
@@ -107,7 +107,7 @@ def _finish(
         reporter.note(str(other))
     if progress.failures:
         failure = progress.failures[0]
-        told = "; ".join(each.line() for each in results)
+        told = by_fate(results)
         failure.state = f"{failure.state}; {told}" if failure.state else told
         raise failure
     return results
