@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sandbox.autoscaling import activities, decide, steps
 from sandbox.autoscaling.activities import Status
 from sandbox.autoscaling.decide import Balanced, Launch, Stuck, Terminate
-from sandbox.autoscaling.group import Group, LaunchOrder, Lifecycle, Member, Power
+from sandbox.autoscaling.group import Group, LaunchOrder, Lifecycle, Member, Power, Process
 from sandbox.autoscaling.state import State, new_id
 from sandbox.autoscaling.transitions import Transitions, hold_back
 from sandbox.autoscaling.work import Launched, Outcome, Refused, Work
@@ -70,7 +70,7 @@ class Engine:
         if missing > 0:
             retries = [group.retry_at, *group.zone_retry_at.values()]
             waits += [at for at in retries if at is not None]
-        if group.settings.checks_targets and group.settings.target_groups and group.members:
+        if self._has_target_checks(group):
             waits.append((group.targets_checked_at or now) + TARGET_LOOK)
         return min((at for at in waits if at > now), default=None)
 
@@ -177,8 +177,12 @@ class Engine:
         activity.end(Status.FAILED, now, f"{refused.message} Launching EC2 instance failed.")
         hold_back(group, now, zone=order.subnet.zone if refused.is_capacity else None)
 
+    def _has_target_checks(self, group: Group) -> bool:
+        is_wanted = group.settings.checks_targets and group.is_active(Process.HEALTH_CHECK)
+        return is_wanted and bool(group.settings.target_groups and group.members)
+
     def _checks_targets(self, group: Group, now: datetime) -> bool:
-        if not group.settings.checks_targets or not group.settings.target_groups or not group.members:
+        if not self._has_target_checks(group):
             return False
         return group.targets_checked_at is None or group.targets_checked_at + TARGET_LOOK <= now
 

@@ -91,6 +91,8 @@ class Groups:
     def update_auto_scaling_group(self, parameters: Parameters) -> None:
         """Change a group; instances that it has stay as they are."""
         group = self._context.group(parameters)
+        if group.is_being_deleted:
+            raise invalid(f"AutoScalingGroup {group.name} is pending delete and can not be updated.")
         if parameters.get("CapacityRebalance"):
             raise unsupported("autoscaling.UpdateAutoScalingGroup with CapacityRebalance")
         settings = self._changed(group.settings, parameters)
@@ -116,6 +118,10 @@ class Groups:
                 "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance "
                 "request(s) still in the group.",
             )
+        if not group.members and not group.orders:
+            made = self._context.state().forget(group)
+            self._context.later(lambda: remove_alarms(self._context, made))
+            return
         now = self._context.now()
         before = group.settings.desired
         group.status = "Delete in progress"
@@ -221,6 +227,12 @@ class Groups:
                 "The availability zones of the specified subnets and the Auto Scaling group do not match"
             )
         return subnets
+
+
+def remove_alarms(context: Context, names: list[str]) -> None:
+    """Remove alarms that were made for policies; not with the lock held."""
+    if names:
+        context.client("cloudwatch").delete_alarms(AlarmNames=names)
 
 
 def check_cooldown(context: Context, group: Group, cooldown_s: int) -> None:

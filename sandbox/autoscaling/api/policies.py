@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.api.errors import unsupported
 from sandbox.autoscaling import alarms, policies, scaling
 from sandbox.autoscaling.api.context import Answer, Context, Parameters, invalid, page
-from sandbox.autoscaling.api.groups import check_cooldown
+from sandbox.autoscaling.api.groups import check_cooldown, remove_alarms
 from sandbox.autoscaling.group import Group
 from sandbox.autoscaling.policies import CHANGE, EXACT, PERCENT, SIMPLE, STEP, TARGET_TRACKING, Policy
 from sandbox.autoscaling.state import new_id
@@ -41,7 +41,7 @@ class Policies:
         policy = self._policy(group, kind, parameters, before)
         stale = [name for name in (before.alarms if before else ()) if name not in policy.alarms]
         self._context.state().policies[policy.arn] = policy
-        self._context.later(lambda: self._remove(stale))
+        self._context.later(lambda: remove_alarms(self._context, stale))
         if policy.kind == TARGET_TRACKING:
             self._context.later(lambda: self._put_alarms(policy))
         return {"PolicyARN": policy.arn, "Alarms": self._alarms(policy)}
@@ -64,7 +64,7 @@ class Policies:
         """Remove a policy and the alarms that were made for it."""
         policy = self._asked(parameters)
         del self._context.state().policies[policy.arn]
-        self._context.later(lambda: self._remove(policy.alarms))
+        self._context.later(lambda: remove_alarms(self._context, policy.alarms))
 
     def execute_policy(self, parameters: Parameters) -> None:
         """Do what a policy says, without an alarm."""
@@ -131,10 +131,6 @@ class Policies:
     def _put_alarms(self, policy: Policy) -> None:
         for alarm in alarms.of_target(policy):
             self._context.client("cloudwatch").put_metric_alarm(**alarm)
-
-    def _remove(self, names: list[str]) -> None:
-        if names:
-            self._context.client("cloudwatch").delete_alarms(AlarmNames=names)
 
     def _alarms(self, policy: Policy) -> list[Answer]:
         prefix = f"arn:aws:cloudwatch:{self._context.region}:{self._context.account_id}:alarm:"
