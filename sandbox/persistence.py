@@ -18,9 +18,11 @@ from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import dill
 import moto.backends
+from cryptography import x509
 from cryptography.hazmat.bindings._rust import openssl
 from cryptography.hazmat.primitives import serialization
 from moto.core.base_backend import BackendDict
@@ -104,9 +106,11 @@ def _all_backends() -> State:
 
 
 def teach_dill() -> None:
-    """Let be pickled what cannot by itself: KMS's keys, and the parameter store, a dict with arguments."""
+    """Let be pickled what cannot by itself: keys, certificates, weak dictionaries, the parameter store."""
     for kind in (openssl.rsa.RSAPrivateKey, openssl.ec.ECPrivateKey, openssl.ed25519.Ed25519PrivateKey):
         copyreg.pickle(kind, _reduce_key)
+    copyreg.pickle(x509.Certificate, _reduce_certificate)
+    copyreg.pickle(WeakValueDictionary, _reduce_weak)
     ParameterDict.__reduce_ex__ = _reduce_parameters  # type: ignore[method-assign]
 
 
@@ -119,6 +123,14 @@ def _reduce_key(key: Any) -> Any:
 
 def _load_key(pem: bytes) -> Any:
     return serialization.load_pem_private_key(pem, None)
+
+
+def _reduce_certificate(certificate: x509.Certificate) -> Any:
+    return x509.load_pem_x509_certificate, (certificate.public_bytes(serialization.Encoding.PEM),)
+
+
+def _reduce_weak(references: Any) -> Any:
+    return WeakValueDictionary, (dict(references),)
 
 
 def _reduce_parameters(parameters: Any, protocol: Any) -> Any:
