@@ -110,7 +110,8 @@ def _vault(records: Records, parameters: Parameters) -> tuple[str, dict[str, Any
     name = str(parameters["BackupVaultName"])
     if name not in records.get("vaults", {}):
         raise AwsError("ResourceNotFoundException", f"Backup vault {name} does not exist.")
-    return name, records["vaults"][name]
+    vault: dict[str, Any] = records["vaults"][name]
+    return name, vault
 
 
 OPERATIONS: dict[str, Operation] = {

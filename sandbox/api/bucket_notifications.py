@@ -8,9 +8,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permiss
 
 from __future__ import annotations
 
-import fnmatch
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -20,8 +18,8 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
 from sandbox.api.errors import AwsError
-from sandbox.api.iam_conditions import is_met
 from sandbox.api.patches import Patches
+from sandbox.api.service_access import allows, listed
 
 PRINCIPAL = "s3.amazonaws.com"
 
@@ -37,9 +35,9 @@ def _set(original: Callable[..., None]) -> Callable[..., None]:
     def set_notification_configuration(bucket: Any, configuration: Mapping[str, Any] | None) -> None:
         """Refuse destinations that S3 could not reach."""
         for kind, (key, policy_of, action) in _DESTINATIONS.items():
-            for each in _listed((configuration or {}).get(f"{kind}Configuration")):
+            for each in listed((configuration or {}).get(f"{kind}Configuration")):
                 policy = policy_of(bucket.account_id, each[key])
-                if policy is None or not _allows(policy, action, bucket):
+                if policy is None or not allows(policy, PRINCIPAL, action, keys=_keys(bucket)):
                     message = f"Unable to validate the following destination configurations: {each[key]}"
                     raise AwsError("InvalidArgument", message)
         original(bucket, configuration)
@@ -76,35 +74,8 @@ def _shown(notification: Any, key: str) -> dict[str, Any]:
     return shown
 
 
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-def _allows(policy: str, action: str, bucket: Any) -> bool:
-    keys = {
-        "aws:sourcearn": f"arn:aws:s3:::{bucket.name}",
-        "aws:sourceaccount": bucket.account_id,
-        "aws:securetransport": "true",
-    }
-    return any(
-        statement["Effect"] == "Allow"
-        and _names(statement.get("Principal"), PRINCIPAL)
-        and _matches(action, _listed(statement.get("Action")))
-        and is_met(statement.get("Condition") or {}, keys)
-        for statement in _listed(json.loads(policy).get("Statement"))
-    )
-
-
-def _names(principal: Any, service: str) -> bool:
-    if isinstance(principal, Mapping):
-        return service in _listed(principal.get("Service")) or "*" in _listed(principal.get("AWS"))
-    return bool(principal == "*")
-
-
-def _matches(action: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
+def _keys(bucket: Any) -> dict[str, str]:
+    return {"aws:sourcearn": f"arn:aws:s3:::{bucket.name}", "aws:sourceaccount": bucket.account_id}
 
 
 def _queue_policy(account_id: str, arn: str) -> str | None:

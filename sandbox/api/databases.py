@@ -52,6 +52,7 @@ def install(patches: Patches) -> None:
     for noun in ("db_parameter_group", "db_cluster_parameter_group"):
         patches.replace(RDSResponse, f"reset_{noun}", _reset(noun))
     patches.replace(MasterUserSecret, "_generate_secret_string", _secret)
+    patches.replace(MasterUserSecret, "rotate_secret", _rotate)
 
 
 def _create_cluster(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -214,3 +215,14 @@ def _secret(secret: Any) -> str:
     letters = string.ascii_letters + string.digits + "!#$%&()*+,-.:;<=>?[]^_{|}~"
     password = "".join(secrets.choice(letters) for _ in range(_PASSWORD_LENGTH))
     return json.dumps({"username": secret.resource.master_username, "password": password})
+
+
+def _rotate(secret: Any) -> None:
+    """Put a new password in the secret's place; moto begins a rotation that never ends."""
+    secret.secretsmanager.put_secret_value(
+        secret.secret.arn,
+        secret_string=_secret(secret),
+        secret_binary=None,
+        client_request_token=None,
+        version_stages=["AWSCURRENT"],
+    )

@@ -3,16 +3,34 @@
 
 from __future__ import annotations
 
-from sandbox.api import backups, buckets, budgets, cloudfront, databases, functions, queues
+from sandbox.api import (
+    alarms,
+    backups,
+    buckets,
+    budgets,
+    cloudfront,
+    config_rules,
+    databases,
+    functions,
+    guard_duty,
+    queues,
+    secrets_manager,
+    trails,
+)
 from sandbox.api.patches import Patches
 
 
 def install(patches: Patches) -> None:
     """Put all of them in place."""
+    alarms.install(patches)
     backups.install(patches)
     buckets.install(patches)
     budgets.install(patches)
     cloudfront.install(patches)
+    config_rules.install(patches)
     databases.install(patches)
     functions.install(patches)
+    guard_duty.install(patches)
     queues.install(patches)
+    secrets_manager.install(patches)
+    trails.install(patches)

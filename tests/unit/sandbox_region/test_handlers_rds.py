@@ -136,6 +136,11 @@ def test_a_clusters_master_password_is_a_real_secret(call: Call, key: str) -> No
         secret = json.loads(value)
         assert secret["username"] == "slipway"
         assert len(secret["password"]) >= 20
+        call.client("rds").modify_db_cluster(
+            DBClusterIdentifier=cluster.physical_id, RotateMasterUserPassword=True, ApplyImmediately=True
+        )
+        rotated = call.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+        assert json.loads(rotated)["password"] != secret["password"]
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         call.client("secretsmanager").get_secret_value(SecretId=arn)
 
