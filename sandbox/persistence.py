@@ -126,7 +126,11 @@ def _load_key(pem: bytes) -> Any:
 
 
 def _reduce_certificate(certificate: x509.Certificate) -> Any:
-    return x509.load_pem_x509_certificate, (certificate.public_bytes(serialization.Encoding.PEM),)
+    return _load_certificate, (certificate.public_bytes(serialization.Encoding.PEM),)
+
+
+def _load_certificate(pem: bytes) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(pem)
 
 
 def _reduce_weak(references: Any) -> Any:
