@@ -11,7 +11,7 @@ from sandbox.cloudformation.handler import Call, Properties
 from sandbox.cloudformation.resources import tagging
 from sandbox.cloudformation.resources.failures import absent_is_fine, unless_absent
 
-LONGEST_NAME = 32
+_LETTERS = 5
 Description = dict[str, Any]
 
 
@@ -39,8 +39,9 @@ class Kind:
 
 
 def short_name(call: Call) -> str:
-    """Return the generated name, cut in front: what makes it unique is at the end."""
-    return call.name[-LONGEST_NAME:].strip("-")
+    """Return the generated name as CloudFormation shortens it: five letters of the stack, five of the id."""
+    stack, logical_id, random = call.name.rsplit("-", 2)
+    return f"{stack[:_LETTERS].strip('-')}-{logical_id[:_LETTERS]}-{random}"
 
 
 def with_tags(call: Call, properties: Properties) -> dict[str, Any]:

@@ -96,19 +96,22 @@ class SubnetRouteTableAssociation:
     properties = frozenset({"RouteTableId", "SubnetId"})
 
     def create(self, call: Call, properties: Properties) -> Physical:
-        """Let the subnet follow the table."""
-        answer = call.client("ec2").associate_route_table(**properties)
-        association_id = answer["AssociationId"]
+        """Let the subnet follow the table, in the place of another that it followed."""
+        ec2 = call.client("ec2")
+        present = _association(call, "association.subnet-id", properties["SubnetId"])
+        if present is None:
+            association_id = ec2.associate_route_table(**properties)["AssociationId"]
+        else:
+            association_id = ec2.replace_route_table_association(
+                AssociationId=present["RouteTableAssociationId"], RouteTableId=properties["RouteTableId"]
+            )["NewAssociationId"]
         return Physical(association_id, {"Id": association_id})
 
     def read(self, call: Call, physical_id: str) -> Properties | None:
         """Return which subnet follows which table."""
-        wanted = {"Name": "association.route-table-association-id", "Values": [physical_id]}
-        for table in call.client("ec2").describe_route_tables(Filters=[wanted])["RouteTables"]:
-            for each in table["Associations"]:
-                if each["RouteTableAssociationId"] == physical_id:
-                    return picked(each, "RouteTableId", "SubnetId")
-        return None
+        name = "association.route-table-association-id"
+        association = _association(call, name, physical_id)
+        return picked(association, "RouteTableId", "SubnetId") if association else None
 
     def update(self, call: Call, physical_id: str, *, before: Properties, after: Properties) -> Physical:
         """Refuse: both properties are create-only."""
@@ -119,6 +122,13 @@ class SubnetRouteTableAssociation:
         del properties
         with absent_is_fine(NO_ASSOCIATION):
             call.client("ec2").disassociate_route_table(AssociationId=physical_id)
+
+
+def _association(call: Call, filter_name: str, value: str) -> Description | None:
+    wanted = {"Name": filter_name, "Values": [value]}
+    tables = call.client("ec2").describe_route_tables(Filters=[wanted])["RouteTables"]
+    associations = (each for table in tables for each in table["Associations"])
+    return next((each for each in associations if value in each.values()), None)
 
 
 def _key(properties: Properties) -> dict[str, Any]:

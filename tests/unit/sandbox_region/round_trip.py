@@ -56,10 +56,10 @@ class Trip:
     without: frozenset[str] = field(default_factory=frozenset)
 
 
-def handler_calls() -> Iterator[Call]:
+def handler_calls(substrate: SimulatedSubstrate | None = None) -> Iterator[Call]:
     """Yield what handlers work with in a region of its own, which ends with the generator."""
     clock = VirtualClock()
-    for local in make_region(SimulatedSubstrate(), clock=clock):
+    for local in make_region(substrate or SimulatedSubstrate(), clock=clock):
         calls = OwnCalls(local.region.gateway, REGION)
         yield Call(
             client=calls.client,
