@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from sandbox.api import (
+    aws_policies,
     certificates,
     dependencies,
     endpoints,
@@ -20,6 +21,7 @@ from sandbox.api import (
 from sandbox.api.patches import Patches
 
 _MODULES = (
+    aws_policies,
     certificates,
     dependencies,
     endpoints,
