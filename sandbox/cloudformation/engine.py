@@ -48,9 +48,11 @@ class Engine:
                 log.info("the operation on %s goes on when the region is up again", stack.name)
             except Exception as error:
                 # A bug of the engine's must not leave a stack in progress for ever.
+                if self.world.closing.is_set():
+                    log.warning("the operation on %s was cut short: %r", stack.name, error)
+                    return
                 log.exception("the operation on %s failed", stack.name)
-                if not self.world.closing.is_set():
-                    self._give_up(stack, error)
+                self._give_up(stack, error)
             finally:
                 self._threads.discard(threading.current_thread())
 
