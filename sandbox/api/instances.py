@@ -180,8 +180,9 @@ def _counting(original: Callable[[Any], ActionResult]) -> Callable[[Any], Action
             mapping.get("Ebs", {}).setdefault("DeleteOnTermination", True)
         launches.check_profile(response.current_account, response._get_param("IamInstanceProfile", {}))
         result = original(response)
-        for instance in result.result.instances:  # type: ignore[attr-defined]
-            instance.disable_api_termination = bool(response._get_param("DisableApiTermination", False))
+        protects = response._get_param("DisableApiTermination")
+        for instance in result.result.instances if protects is not None else ():  # type: ignore[attr-defined]
+            instance.disable_api_termination = protects
         return result
 
     return run_instances

@@ -8,12 +8,34 @@ from typing import Any
 
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import Reservation
+from moto.ec2.utils import convert_tag_spec
 from moto.iam.models import iam_backends
 
 from sandbox.api.errors import AwsError, unsupported
 
 # What moto's response class puts in place of an absent client token.
 _NO_TOKEN = "ABCDE"  # noqa: S105
+# What of a launch template is followed.
+_IN_TEMPLATE = frozenset(
+    {
+        "BlockDeviceMappings",
+        "DisableApiStop",
+        "DisableApiTermination",
+        "EbsOptimized",
+        "IamInstanceProfile",
+        "ImageId",
+        "InstanceInitiatedShutdownBehavior",
+        "InstanceType",
+        "KeyName",
+        "MetadataOptions",
+        "Monitoring",
+        "NetworkInterfaces",
+        "SecurityGroupIds",
+        "SecurityGroups",
+        "TagSpecifications",
+        "UserData",
+    }
+)
 _RESOLVE_SSM = "resolve:ssm:"
 
 
@@ -25,6 +47,7 @@ class Launch:
     options: dict[str, Any]
     profile: dict[str, str]
     leaves_first_profile: bool
+    template: dict[str, Any]
 
 
 def launched_before(backend: Any, client_token: str | None) -> Reservation | None:
@@ -41,6 +64,7 @@ def launched_before(backend: Any, client_token: str | None) -> Reservation | Non
 def prepare(backend: EC2Backend, image_id: str | None, options: dict[str, Any]) -> Launch:
     """Check everything a launch names and fill in what AWS would choose."""
     template = _template_data(backend, options)
+    options = options | _from_template(template, options)
     image = usable_image(backend, _resolve_image_id(backend, image_id or template.get("ImageId")))
     _refuse_extra_interfaces(options.get("nics") or [])
     _check_key_pair(backend, options.get("key_name") or template.get("KeyName"))
@@ -59,7 +83,7 @@ def prepare(backend: EC2Backend, image_id: str | None, options: dict[str, Any]) 
             "Name": options.get("iam_instance_profile_name"),
             "Arn": options["iam_instance_profile_arn"],
         }
-    return Launch(image, options, profile, leaves_first_profile=bool(asked))
+    return Launch(image, options, profile, leaves_first_profile=bool(asked), template=template)
 
 
 def complete(backend: Any, instance: Any, launch: Launch) -> None:
@@ -69,6 +93,8 @@ def complete(backend: Any, instance: Any, launch: Launch) -> None:
     asked = (launch.options.get("nics") or [{}])[0]
     nic.delete_on_termination = asked.get("DeleteOnTermination", True)
     instance.root_device_name = launch.image.root_device_name
+    instance.disable_api_termination = bool(launch.template.get("DisableApiTermination"))
+    nic.add_tags(launch.options["tags"].get("network-interface", {}))
     if key_pair := backend.key_pairs.get(instance.key_name):
         # The machine keeps its key when the key pair is deleted, as Packer does with its temporary one.
         instance.authorized_key = key_pair.public_key
@@ -148,6 +174,36 @@ def _template_data(backend: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {}
     data: dict[str, Any] = backend._get_template_from_args(reference).data
     return data
+
+
+def _from_template(template: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Return what the template says and moto does not read there; what the call says goes before it."""
+    if unknown := sorted(name for name, value in template.items() if value and name not in _IN_TEMPLATE):
+        raise unsupported(f"ec2.RunInstances from a launch template with {', '.join(unknown)}")
+    behaviour, stop = "instance_initiated_shutdown_behavior", "disable_api_stop"
+    is_monitored = bool(template.get("Monitoring", {}).get("Enabled"))
+    tags = {kind: dict(each) for kind, each in (options.get("tags") or {}).items()}
+    for kind, given in convert_tag_spec(template.get("TagSpecifications", [])).items():
+        if kind != "instance":
+            tags[kind] = given | tags.get(kind, {})
+    return {
+        behaviour: options.get(behaviour) or template.get("InstanceInitiatedShutdownBehavior"),
+        stop: options.get(stop) or bool(template.get("DisableApiStop")),
+        "ebs_optimized": options.get("ebs_optimized") or bool(template.get("EbsOptimized")),
+        "monitoring_state": "enabled" if is_monitored else options.get("monitoring_state", "disabled"),
+        "nics": options.get("nics") or _interfaces(template, options),
+        "tags": tags,
+    }
+
+
+def _interfaces(template: dict[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
+    interfaces: list[dict[str, Any]] = template.get("NetworkInterfaces", [])
+    if interfaces and options.get("subnet_id"):
+        raise AwsError(
+            "InvalidParameterCombination",
+            "Network interfaces and an instance-level subnet ID may not be specified on the same request",
+        )
+    return interfaces
 
 
 def _resolve_image_id(backend: Any, image_id: str | None) -> str | None:

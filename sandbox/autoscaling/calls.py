@@ -65,7 +65,12 @@ class RegionCalls:
                 MinCount=order.count,
                 MaxCount=order.count,
                 ClientToken=order.token,
-                TagSpecifications=_tag_specifications(data, work),
+                TagSpecifications=[
+                    {
+                        "ResourceType": "instance",
+                        "Tags": [{"Key": key, "Value": value} for key, value in work.tags.items()],
+                    }
+                ],
             )
         except ClientError as error:
             said = error.response["Error"]
@@ -175,14 +180,6 @@ def _placed(data: dict[str, Any], subnet_id: str) -> dict[str, Any]:
     if not interfaces:
         return {"SubnetId": subnet_id}
     return {"NetworkInterfaces": [{**each, "SubnetId": subnet_id} for each in interfaces]}
-
-
-def _tag_specifications(data: dict[str, Any], work: Work) -> list[dict[str, Any]]:
-    """Return the group's tags for instances; the template's others would be lost beside them."""
-    others = [each for each in data.get("TagSpecifications", ()) if each["ResourceType"] != "instance"]
-    kept = [each for each in others if each["ResourceType"] == "volume"]
-    tags = [{"Key": key, "Value": value} for key, value in work.tags.items()]
-    return [{"ResourceType": "instance", "Tags": tags}, *kept]
 
 
 def _targets(instance_ids: Sequence[str]) -> list[dict[str, str]]:

@@ -137,6 +137,12 @@ def test_a_user_may_say_that_an_instance_is_ill(world: World) -> None:
     assert any(cause.endswith("in response to a user health-check.") for cause in causes)
 
 
+def attribute(world: World, instance_id: str, name: str) -> Any:
+    """Return an attribute of an instance."""
+    answer = world.ec2.describe_instance_attribute(InstanceId=instance_id, Attribute=name)
+    return answer[name[0].upper() + name[1:]]["Value"]
+
+
 def test_a_template_says_everything_about_an_instance(world: World) -> None:
     iam = world.local.client("iam")
     iam.create_role(RoleName="web", AssumeRolePolicyDocument="{}")
@@ -155,7 +161,12 @@ def test_a_template_says_everything_about_an_instance(world: World) -> None:
         "TagSpecifications": [
             {"ResourceType": "instance", "Tags": [{"Key": "made-by", "Value": "template"}]},
             {"ResourceType": "volume", "Tags": [{"Key": "disk-of", "Value": "web"}]},
+            {"ResourceType": "network-interface", "Tags": [{"Key": "card-of", "Value": "web"}]},
         ],
+        "Monitoring": {"Enabled": True},
+        "EbsOptimized": True,
+        "DisableApiTermination": True,
+        "InstanceInitiatedShutdownBehavior": "terminate",
     }
     world.ec2.create_launch_template_version(LaunchTemplateId=world.template_id, LaunchTemplateData=data)
     world.make(
@@ -183,13 +194,31 @@ def test_a_template_says_everything_about_an_instance(world: World) -> None:
         assert instance["SubnetId"] == world.subnets["c"]
         assert "PublicIpAddress" not in instance
         assert [each["GroupId"] for each in instance["NetworkInterfaces"][0]["Groups"]] == [group_id]
+        assert (instance["Monitoring"]["State"], instance["EbsOptimized"]) == ("enabled", True)
+        assert attribute(world, instance_id, "disableApiTermination") is True
+        assert attribute(world, instance_id, "instanceInitiatedShutdownBehavior") == "terminate"
+        nic_id = instance["NetworkInterfaces"][0]["NetworkInterfaceId"]
+        nic = world.ec2.describe_network_interfaces(NetworkInterfaceIds=[nic_id])["NetworkInterfaces"][0]
+        assert nic["TagSet"] == [{"Key": "card-of", "Value": "web"}]
         volume_id = instance["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
         volume = world.ec2.describe_volumes(VolumeIds=[volume_id])["Volumes"][0]
         assert (volume["Size"], volume["VolumeType"]) == (20, "gp3")
         assert {"Key": "disk-of", "Value": "web"} in volume["Tags"]
-        data_seen = world.ec2.describe_instance_attribute(InstanceId=instance_id, Attribute="userData")
-        assert data_seen["UserData"]["Value"] == "aGVsbG8="
+        assert attribute(world, instance_id, "userData") == "aGVsbG8="
     assert world.group()["Instances"][0]["LaunchTemplate"]["Version"] == "2"
+    # Protection from termination is not meant for the group.
+    world.resize(0)
+    assert world.running() == []
+
+
+def test_what_a_template_asks_in_vain_fails_by_name(world: World) -> None:
+    data = world.template_data | {"CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 1}}
+    world.ec2.create_launch_template_version(LaunchTemplateId=world.template_id, LaunchTemplateData=data)
+    world.make(1, LaunchTemplate={"LaunchTemplateId": world.template_id, "Version": "2"})
+    assert world.activities()[0]["StatusMessage"] == (
+        "ec2.RunInstances from a launch template with CpuOptions is not supported by the local AWS region. "
+        "Launching EC2 instance failed."
+    )
 
 
 def test_a_launch_that_ec2_refuses_is_recorded_and_tried_again_later(world: World) -> None:
