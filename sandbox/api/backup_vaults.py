@@ -48,7 +48,8 @@ def _shown_vault(name: str, vault: Mapping[str, Any]) -> dict[str, Any]:
     }
     if vault["key"]:
         shown["EncryptionKeyArn"] = vault["key"]
-    return shown | vault.get("lock", {})
+    lock: dict[str, Any] = vault.get("lock", {})
+    return shown | lock
 
 
 def _list_vaults(records: Records, _: Parameters) -> dict[str, Any]:

@@ -89,7 +89,9 @@ def _delete_recorder(records: Records, parameters: Parameters) -> None:
 
 def _recorder(records: Records, parameters: Parameters) -> dict[str, Any]:
     name = parameters["ConfigurationRecorderName"]
-    return _chosen(records, "recorders", [name], error="NoSuchConfigurationRecorderException")[name]
+    found = _chosen(records, "recorders", [name], error="NoSuchConfigurationRecorderException")
+    recorder: dict[str, Any] = found[name]
+    return recorder
 
 
 # -- the delivery channel

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from sandbox.cloudformation.handler import Call, Physical, Properties
 from sandbox.cloudformation.resources.api_shapes import to_api, to_template
-from sandbox.cloudformation.resources.failures import absent_is_fine, unless_absent
+from sandbox.cloudformation.resources.failures import absent_is_fine, unless_absent, wait_until
 
 NO_RECORDER = ("NoSuchConfigurationRecorderException",)
 NO_CHANNEL = ("NoSuchDeliveryChannelException",)
 NO_RULE = ("NoSuchConfigRuleException",)
+# So many looks for a recorder; after them Config says itself what is missing.
+_PATIENCE = 60
 _RULE = ("ConfigRuleName", "Description", "EvaluationModes", "MaximumExecutionFrequency", "Scope", "Source")
 
 
@@ -76,8 +79,9 @@ class Channels:
     )
 
     def create(self, call: Call, properties: Properties) -> Physical:
-        """Say where to deliver to, and start the recorder that waited for it."""
+        """Say where to deliver to, and start the recorder, which comes up beside it."""
         given = {"Name": call.name, **properties}
+        _wait_for_recorder(call)
         _put_channel(call, given)
         _start_recorders(call)
         return Physical(given["Name"])
@@ -178,6 +182,12 @@ def _put_channel(call: Call, properties: Properties) -> None:
     client = call.client("config")
     shape = client.meta.service_model.shape_for("DeliveryChannel")
     client.put_delivery_channel(DeliveryChannel=to_api(shape, properties))
+
+
+def _wait_for_recorder(call: Call) -> None:
+    """Give the recorder time: none of the two can name the other, and Config wants the recorder first."""
+    began = itertools.count()
+    wait_until(call, lambda: bool(_recorders(call)) or next(began) >= _PATIENCE)
 
 
 def _recorders(call: Call) -> list[str]:
