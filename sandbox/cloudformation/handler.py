@@ -42,6 +42,7 @@ class Call:
         name: A physical name for a resource whose template gives none, as CloudFormation makes them:
             `<stack>-<logical id>-<random>`, cut to 63 characters; the same at every retry.
         tags: The stack's tags and `aws:cloudformation:*`, to be put on what can carry tags, beside its own.
+        former_tags: When a resource is updated, the stack's tags it has had until now.
         is_alive: False once the engine wants the operation to end; long waits look at it.
         sleep: Wait so many seconds of the region's time.
     """
@@ -53,6 +54,7 @@ class Call:
     tags: Mapping[str, str]
     is_alive: Callable[[], bool]
     sleep: Callable[[float], None]
+    former_tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Handler(Protocol):

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 
 from sandbox.cloudformation.dynamic import Dynamic
@@ -84,10 +85,12 @@ class _Restorer:
     def _update_back(self, before: StackResource, current: StackResource) -> None:
         self._world.mark(self._stack, current, "UPDATE_IN_PROGRESS")
         if _differ(current, before):
-            attempted = current.applied
+            attempted, former_tags = current.applied, current.tags
+            after = self._with_secrets(current, before.applied)
             with self._world.lock:
                 current.tags = before.tags
-            self._update(current, attempted, self._with_secrets(current, before.applied))
+            with self._not_updatable(current):
+                self._steps.update(current, before=attempted, after=after, former_tags=former_tags)
         with self._world.lock:
             attributes = current.attributes
             self._put_back(before, current)
@@ -95,11 +98,10 @@ class _Restorer:
             restored.attributes = attributes
         self._world.mark(self._stack, restored, "UPDATE_COMPLETE")
 
-    def _update(
-        self, current: StackResource, before: Mapping[str, object], after: Mapping[str, object]
-    ) -> None:
+    @contextmanager
+    def _not_updatable(self, current: StackResource) -> Iterator[None]:
         try:
-            self._steps.update(current, before=before, after=after)
+            yield
         except NotUpdatable as error:
             self._world.mark(self._stack, current, "UPDATE_FAILED", reason_of(error))
             raise StepFailed(current.logical_id) from error

@@ -9,7 +9,7 @@ import string
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -69,7 +69,14 @@ class Steps:
             resource.physical_id = physical.physical_id
             resource.attributes = dict(physical.attributes)
 
-    def update(self, resource: StackResource, *, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    def update(
+        self,
+        resource: StackResource,
+        *,
+        before: Mapping[str, Any],
+        after: Mapping[str, Any],
+        former_tags: Mapping[str, str],
+    ) -> None:
         """Change a resource in place.
 
         Raises:
@@ -78,7 +85,7 @@ class Steps:
         handler = self._handler(resource)
         with self.failing_as(resource, "UPDATE_FAILED"):
             physical = handler.update(
-                self._call(resource),
+                replace(self._call(resource), former_tags=former_tags),
                 resource.physical_id or "",
                 before=deepcopy(dict(before)),
                 after=deepcopy(dict(after)),

@@ -171,7 +171,7 @@ class Changer(Maker):
         self, existing: StackResource, wanted: StackResource, actual: dict[str, Any]
     ) -> None:
         self._check_policy(existing, "Update:Modify")
-        before = existing.applied
+        before, former_tags = existing.applied, existing.tags
         with self.world.lock:
             # From here on the resource may be as it shall be, and has to be put back if anything fails.
             existing.template, existing.needs = wanted.template, wanted.needs
@@ -179,7 +179,7 @@ class Changer(Maker):
             existing.tags = wanted.tags
             existing.drift_status, existing.drift = "NOT_CHECKED", {}
         self.world.mark(self.stack, existing, "UPDATE_IN_PROGRESS")
-        self.steps.update(existing, before=before, after=actual)
+        self.steps.update(existing, before=before, after=actual, former_tags=former_tags)
         self.world.mark(self.stack, existing, "UPDATE_COMPLETE")
 
     def _replace(self, existing: StackResource, wanted: StackResource, actual: dict[str, Any]) -> None:
@@ -196,7 +196,9 @@ class Changer(Maker):
             raise
         with self.world.lock:
             self.stack.resources[wanted.logical_id] = wanted
-            self._running.leftovers.append(old)
+            # What has its identity from another resource is the same one still: removing it would undo it.
+            if wanted.physical_id != old.physical_id:
+                self._running.leftovers.append(old)
         self.world.mark(self.stack, wanted, "UPDATE_COMPLETE")
 
     def _check_policy(self, resource: StackResource, action: str) -> None:

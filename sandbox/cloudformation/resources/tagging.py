@@ -53,7 +53,8 @@ def shown(tags: Iterable[Mapping[str, Any]]) -> dict[str, list[Tag]]:
 def change(call: Call, before: Properties, after: Properties) -> TagChange:
     """Return how to get from one template to the other; tags that others put are left alone."""
     tags = wanted_of_user(call, after)
-    return TagChange(tags, sorted(set(own(before)) - set(tags)))
+    former = {*own(before), *call.former_tags}
+    return TagChange(tags, sorted(former - set(tags)))
 
 
 def _without_system(tags: Mapping[str, str]) -> dict[str, str]:

@@ -41,6 +41,7 @@ class Cloud:
 
     things: dict[str, dict[str, Any]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    former_tags: dict[str, dict[str, str]] = field(default_factory=dict)
     verbs: list[tuple[str, str]] = field(default_factory=list)
     faults: dict[tuple[str, str], str] = field(default_factory=dict)
     held: dict[str, threading.Event] = field(default_factory=dict)
@@ -115,6 +116,7 @@ class NotedHandler:
         """Note what it shall be."""
         del before
         self.cloud.note("update", call)
+        self.cloud.former_tags[physical_id] = dict(call.former_tags)
         return self._put(call, physical_id, after)
 
     def delete(self, call: Call, physical_id: str, properties: Properties) -> None:

@@ -316,6 +316,7 @@ def test_the_tags_of_a_stack_are_on_its_resources_and_a_change_of_them_is_an_upd
     assert cfn.cloud.tags[name] == {"owner": "me", **own}
     assert cfn.update({"A": queue()}, Tags=[{"Key": "owner", "Value": "you"}]) == "UPDATE_COMPLETE"
     assert cfn.cloud.tags[name] == {"owner": "you", **own}
+    assert cfn.cloud.former_tags[name] == {"owner": "me"}
 
 
 def test_a_template_alone_keeps_the_tags_and_previous_values_can_be_used(cfn: StackWorld) -> None:
