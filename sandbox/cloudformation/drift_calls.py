@@ -45,6 +45,7 @@ def detect_stack_drift(engine: Engine, asked: Parameters) -> Answer:
     resources = [_resource(stack, name) for name in wanted]
     drift = Drift(detection_id=str(uuid.uuid4()), stack_id=stack.stack_id, at=world.clock.now())
     world.stacks().detections[drift.detection_id] = drift
+    world.stacks().forget_old()
     engine.begin(stack, lambda: _detect(world, stack, resources, drift))
     return {"StackDriftDetectionId": drift.detection_id}
 

@@ -76,6 +76,7 @@ def check_references(template: Template) -> None:
     Raises:
         AwsError: ValidationError that names what is missing.
     """
+    _check_conditions(template)
     resources = set(template.resources)
     for section, known in (
         ("Resources", resources | set(template.section("Parameters"))),
@@ -98,6 +99,17 @@ def check_references(template: Template) -> None:
             raise invalid(
                 f"Template format error: Unresolved resource dependencies [{', '.join(missing)}] "
                 f"in the Resources block of the template ({logical_id}.DependsOn)"
+            )
+
+
+def _check_conditions(template: Template) -> None:
+    known = template.section("Conditions").keys()
+    for section in ("Resources", "Outputs"):
+        stated = {each["Condition"] for each in template.section(section).values() if "Condition" in each}
+        if missing := sorted(stated - known):
+            raise invalid(
+                f"Template format error: Unresolved condition dependency {missing[0]} "
+                f"in the {section} block of the template"
             )
 
 

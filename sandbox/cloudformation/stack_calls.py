@@ -84,6 +84,7 @@ def new_stack(world: World, name: str, source: Source, template: Template) -> St
         description=template.description,
     )
     world.stacks().by_id[stack.stack_id] = stack
+    world.stacks().forget_old()
     return stack
 
 

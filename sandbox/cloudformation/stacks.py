@@ -12,6 +12,8 @@ from typing import Any
 
 from moto.cloudformation.models import cloudformation_backends
 
+HISTORY = 100
+
 
 @dataclass(slots=True)
 class StackResource:
@@ -208,6 +210,14 @@ class Stacks:
         if name_or_id in self.by_id:
             return self.by_id[name_or_id]
         return next((stack for stack in self.living() if stack.name == name_or_id), None)
+
+    def forget_old(self) -> None:
+        """Drop the oldest of what is only history; AWS keeps deleted stacks for 90 days."""
+        deleted = [stack.stack_id for stack in self.by_id.values() if not stack.is_living]
+        for stack_id in deleted[:-HISTORY]:
+            del self.by_id[stack_id]
+        for detection_id in list(self.detections)[:-HISTORY]:
+            del self.detections[detection_id]
 
     def exports(self) -> dict[str, tuple[Stack, Output]]:
         """Return every export by name."""

@@ -236,6 +236,8 @@ def test_references_to_nothing_are_refused() -> None:
             check_references(template({"A": {"Type": QUEUE, "Properties": properties}}))
     with pytest.raises(AwsError, match=r"Unresolved resource dependencies \[Gone\]"):
         check_references(template({"A": {"Type": QUEUE, "DependsOn": "Gone"}}))
+    with pytest.raises(AwsError, match="Unresolved condition dependency Gone in the Resources block"):
+        check_references(template({"A": {"Type": QUEUE, "Condition": "Gone"}}))
 
 
 def test_resources_that_need_each_other_are_named_and_what_hangs_on_them_is_not() -> None:
