@@ -93,6 +93,8 @@ class Engine:
                 self._follow(group, decision, now)
         if group.capacity == group.settings.desired and not group.orders:
             group.reason = ""
+            group.owed_replacements = 0
+            group.stuck_at = None
 
     def _follow(self, group: Group, decision: decide.Decision, now: datetime) -> None:
         match decision:
@@ -109,7 +111,9 @@ class Engine:
                 group.reason = reason
 
     def _order(self, group: Group, launch: Launch, now: datetime) -> None:
-        group.orders.append(LaunchOrder(new_id(), launch.subnet, launch.count, launch.cause, now))
+        group.orders.append(
+            LaunchOrder(new_id(), launch.subnet, launch.count, launch.cause, now, launch.is_replacement)
+        )
         if launch.is_surplus:
             group.surplus += launch.count
         if launch.is_replacement:
@@ -138,9 +142,6 @@ class Engine:
             self._launched(group, order, answer)
 
     def _launched(self, group: Group, order: LaunchOrder, launched: list[Launched]) -> None:
-        group.failures = 0
-        group.retry_at = None
-        group.zone_retry_at.pop(order.subnet.zone, None)
         for each in launched:
             activity = self._state().begin(
                 group,
@@ -174,6 +175,8 @@ class Engine:
             now=order.ordered_at,
             details=activities.details(order.subnet.subnet_id, order.subnet.zone),
         )
+        if order.is_replacement:
+            group.owed_replacements += order.count
         activity.end(Status.FAILED, now, f"{refused.message} Launching EC2 instance failed.")
         hold_back(group, now, zone=order.subnet.zone if refused.is_capacity else None)
 

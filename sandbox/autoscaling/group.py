@@ -179,6 +179,7 @@ class LaunchOrder:
     count: int
     cause: str
     ordered_at: datetime
+    is_replacement: bool = False
 
 
 @dataclass(slots=True)

@@ -57,6 +57,9 @@ class Transitions:
 
     def leave(self, group: Group, member: Member, cause: str, *, now: datetime) -> Activity:
         """Begin to terminate an instance."""
+        before = self._state().activity_by_id.get(member.activity_id)
+        if before is not None and before.ended_at is None:
+            before.end(Status.CANCELLED, now)
         member.has_run_hooks = False
         member.actions = []
         activity = self._state().begin(
@@ -119,6 +122,9 @@ class Transitions:
     def _serve(self, group: Group, member: Member, work: Work, now: datetime) -> None:
         self._retarget(group, member, work, now)
         member.in_service_at = now
+        group.failures = 0
+        group.retry_at = None
+        group.zone_retry_at.pop(member.zone, None)
         group.move(member, Lifecycle.IN_SERVICE)
         # The health may have changed meanwhile: the next step sees to it.
         group.look_at(member)

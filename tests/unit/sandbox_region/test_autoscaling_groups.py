@@ -35,6 +35,11 @@ def error_of(call: Any, **arguments: Any) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
+def launches(world: World) -> list[dict[str, Any]]:
+    """Return the activities that launched instances, the latest first."""
+    return [each for each in world.activities() if each["Description"].startswith("Launching")]
+
+
 def test_a_group_spreads_its_instances_over_the_zones(world: World) -> None:
     world.make(6)
     assert world.states() == ["InService"] * 6
@@ -246,16 +251,29 @@ def test_a_launch_that_ec2_refuses_is_recorded_and_tried_again_later(world: Worl
 def test_a_machine_that_does_not_start_is_recorded_and_tried_again_later(world: World) -> None:
     world.substrate.failing_starts[world.local.ami_id] = "no space left"
     world.make(1)
-    launch = next(each for each in world.activities() if each["Description"].startswith("Launching"))
+    (launch,) = launches(world)
     assert launch["StatusCode"] == "Cancelled"
     assert launch["StatusMessage"].startswith(
         "Instance became unhealthy while waiting for instance to be in InService state. "
         "Termination Reason: Server.InternalError: "
     )
-    world.substrate.failing_starts.clear()
     assert world.states() == []
     world.pass_time(15)
+    assert len(launches(world)) == 2
+    world.pass_time(29)
+    assert len(launches(world)) == 2
+    world.substrate.failing_starts.clear()
+    world.pass_time(1)
     assert world.states() == ["InService"]
+
+
+def test_an_instance_that_is_given_up_while_it_starts_ends_its_launch(world: World) -> None:
+    hook = {"LifecycleHookName": "ready", "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING"}
+    world.make(1, LifecycleHookSpecificationList=[hook])
+    assert world.states() == ["Pending:Wait"]
+    world.resize(0)
+    assert world.states() == []
+    assert [each["StatusCode"] for each in launches(world)] == ["Cancelled"]
 
 
 def test_protected_instances_are_kept(world: World) -> None:
