@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -127,12 +127,13 @@ class _Node:
         taken, self._not_taken = self._not_taken, Traffic()
         return taken
 
-    def cut(self, places: Iterable[Place]) -> None:
+    def cut(self, places: Collection[Place]) -> None:
         """End connections to targets that only old workers still know."""
         with suppress(OSError):
             for pid in runtime.old_workers(self._master):
-                for group, target in places:
-                    runtime.ask(self._master, f"@!{pid} shutdown sessions server {group}/{target}")
+                sessions = runtime.sessions(runtime.ask(self._master, f"@!{pid} show sess"))
+                for number in [number for number, place in sessions.items() if place in places]:
+                    runtime.ask(self._master, f"@!{pid} shutdown session {number}")
 
     def end(self) -> None:
         """End the program at once; workers end when their master does."""

@@ -33,6 +33,8 @@ def ask(path: Path, command: str) -> str:
         channel.settimeout(_TIMEOUT_S)
         channel.connect(str(path))
         channel.sendall(f"{command}\n".encode())
+        # A master, unlike a worker, waits for more until it hears that there is none.
+        channel.shutdown(socket.SHUT_WR)
         answer = io.BytesIO()
         while part := channel.recv(65536):
             answer.write(part)
@@ -50,6 +52,17 @@ def old_workers(master: Path) -> list[int]:
     _, _, old = ask(master, "show proc").partition("# old workers")
     lines = (line.split() for line in old.splitlines())
     return [int(words[0]) for words in lines if len(words) > 1 and words[1] == "worker"]
+
+
+def sessions(answer: str) -> dict[str, Place]:
+    """Return the sessions of `show sess` that have a target, by their id."""
+    found = {}
+    for line in answer.splitlines():
+        number, _, rest = line.partition(": ")
+        values = dict(word.split("=", 1) for word in rest.split() if "=" in word)
+        if number.startswith("0x"):
+            found[number] = (values.get("be", ""), values.get("srv", "").removeprefix(SPARE))
+    return found
 
 
 def statistics(answer: str) -> list[dict[str, str]]:

@@ -152,12 +152,12 @@ class BalancingService:
                 balancers = {each.arn: state.balancer(self._elbv2, each, facts) for each in records}
                 wanted = [place for each in records for place in _places(each)]
             plans = self._arrange(balancers, wanted)
-            if over:
-                self._nodes.cut(over)
             try:
                 self._nodes.apply(plans)
             except SubstrateError as error:
                 log.warning("%s", error)
+            if over:
+                self._nodes.cut(over)
             self._say(balancers)
 
     def _facts(self) -> Facts:

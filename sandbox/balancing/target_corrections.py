@@ -74,10 +74,11 @@ class TargetCorrections:
     def _describe_target_health(self) -> Callable[..., list[FakeHealthStatus]]:
         def describe(backend: Any, target_group_arn: str, targets: Any) -> list[FakeHealthStatus]:
             group = _group(backend, target_group_arn)
-            finish(group, now=self._now())
+            now = self._now()
+            draining = {key: each for key, each in group.deregistered_targets.items() if each["Until"] > now}
             asked = [_entry(group, target) for target in targets or ()]
             if not asked:
-                asked = [*group.targets.items(), *group.deregistered_targets.items()]
+                asked = [*group.targets.items(), *draining.items()]
             return [self._health(group, key, entry) for key, entry in asked]
 
         return describe
@@ -86,7 +87,7 @@ class TargetCorrections:
         now = self._now()
         if key in group.targets:
             verdict = self._judge(group, entry)
-        elif key in group.deregistered_targets:
+        elif key in group.deregistered_targets and group.deregistered_targets[key]["Until"] > now:
             verdict = Verdict(TargetState.DRAINING, now, *DRAINING)
         else:
             verdict = Verdict(TargetState.UNUSED, now, *NOT_REGISTERED)
@@ -99,10 +100,13 @@ class TargetCorrections:
 
 
 def drain(group: Any, key: str, *, now: datetime) -> None:
-    """Give a target no more requests; it is gone when its time is over, or at once if nobody sends any."""
+    """Give a target no more requests; it is gone when its time is over, or at once if nobody sends any.
+
+    Gone means that its last connections are cut, by whoever calls `finish`.
+    """
     entry = group.targets.pop(key)
     delay_s = int(group.attributes["deregistration_delay.timeout_seconds"])
-    if delay_s and group.load_balancer_arns:
+    if group.load_balancer_arns:
         group.deregistered_targets[key] = {**entry, "Until": now + timedelta(seconds=delay_s)}
 
 
