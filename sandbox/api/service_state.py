@@ -11,6 +11,7 @@ from sandbox.api import (
     cloudfront,
     config_rules,
     databases,
+    events,
     functions,
     guard_duty,
     queues,
@@ -29,6 +30,7 @@ def install(patches: Patches) -> None:
     cloudfront.install(patches)
     config_rules.install(patches)
     databases.install(patches)
+    events.install(patches)
     functions.install(patches)
     guard_duty.install(patches)
     queues.install(patches)

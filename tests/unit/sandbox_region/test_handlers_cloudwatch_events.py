@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from sandbox.cloudformation.handler import Call, HandlerError
+from sandbox.cloudformation.handler import Call, HandlerError, Physical
 from sandbox.cloudformation.registry import handlers
 
 from .round_trip import REMOVED, Trip, handler_calls, made, travel
@@ -76,3 +78,64 @@ def test_an_alarm_on_an_expression_goes_round(call: Call) -> None:
 def test_an_alarm_that_exists_is_not_taken_over(call: Call) -> None:
     with made(call, "AWS::CloudWatch::Alarm", PLAIN), pytest.raises(HandlerError, match="already exists"):
         handlers()["AWS::CloudWatch::Alarm"].create(call, PLAIN)
+
+
+PATTERN = {"source": ["levels"], "detail-type": ["finished"]}
+
+
+def _lets_events_send(queue: Physical) -> dict[str, Any]:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue.attributes["Arn"],
+    }
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    return {"Queues": [queue.physical_id], "PolicyDocument": document}
+
+
+def test_a_rule_goes_round(call: Call) -> None:
+    with made(call, "AWS::SQS::Queue", {}) as one, made(call, "AWS::SQS::Queue", {}) as other:
+        targets = [{"Id": "one", "Arn": one.attributes["Arn"]}]
+        given = {
+            "Name": "finished",
+            "Description": "a level is finished",
+            "EventPattern": PATTERN,
+            "State": "ENABLED",
+            "Targets": targets,
+            "Tags": TAGS,
+        }
+        changes = (
+            {"Targets": [{"Id": "other", "Arn": other.attributes["Arn"]}], "State": "DISABLED"},
+            {"Targets": REMOVED, "Description": REMOVED, "Tags": TAGS[1:]},
+        )
+        travel(call, Trip("AWS::Events::Rule", given, changes))
+
+
+@pytest.mark.parametrize(("state", "count"), [("ENABLED", 1), ("DISABLED", 0)])
+def test_events_reach_the_queue_of_a_rule_that_is_enabled(call: Call, state: str, count: int) -> None:
+    event = {"Source": "levels", "DetailType": "finished", "Detail": "{}"}
+    with made(call, "AWS::SQS::Queue", {}) as queue:
+        rule = {
+            "EventPattern": PATTERN,
+            "State": state,
+            "Targets": [{"Id": "queue", "Arn": queue.attributes["Arn"]}],
+        }
+        with made(call, "AWS::Events::Rule", rule):
+            call.client("events").put_events(Entries=[event])
+            assert _messages(call, queue) == 0, "the queue lets nobody send"
+            with made(call, "AWS::SQS::QueuePolicy", _lets_events_send(queue)):
+                call.client("events").put_events(Entries=[event])
+        assert _messages(call, queue) == count
+
+
+def _messages(call: Call, queue: Physical) -> int:
+    answer = call.client("sqs").receive_message(QueueUrl=queue.physical_id)
+    return len(answer.get("Messages", []))
+
+
+def test_a_target_that_would_get_nothing_is_refused_by_name(call: Call) -> None:
+    rule = {"EventPattern": PATTERN, "Targets": [{"Id": "topic", "Arn": TOPIC}]}
+    with pytest.raises(ClientError, match="which is no queue"):
+        handlers()["AWS::Events::Rule"].create(call, rule)
+    assert call.client("events").list_rules()["Rules"] == []
