@@ -91,7 +91,9 @@ class BalancingService:
         balancer_corrections.install(patches)
         listener_corrections.install(patches)
         rule_corrections.install(patches)
-        targets = target_corrections.TargetCorrections(now=self._around.clock.now, judge=self._judge)
+        targets = target_corrections.TargetCorrections(
+            now=self._around.clock.now, judge=self._judge, begin=self._forget
+        )
         targets.install(patches)
         acm.install(patches, self._authority, self._certificate_users)
         for name in _CHANGING:
@@ -265,6 +267,9 @@ class BalancingService:
         )
         self._verdicts[arn, name] = verdict
         return verdict
+
+    def _forget(self, arn: str, name: str) -> None:
+        self._verdicts.pop((arn, name), None)
 
     def _judge(self, group: Any, entry: Mapping[str, Any]) -> Verdict:
         """Tell of a registered target; elbv2's lock is held."""

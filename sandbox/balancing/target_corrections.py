@@ -18,6 +18,8 @@ from sandbox.balancing.health import DRAINING, NOT_REGISTERED, TargetState, Verd
 
 # Tells of a registered target: (target group, target) -> verdict.
 Judge = Callable[[Any, Mapping[str, Any]], Verdict]
+# Hears of a target that is registered: (target group's ARN, target's name).
+Begin = Callable[[str, str], None]
 Clock = Callable[[], datetime]
 
 _PROTOCOLS = ("HTTP", "HTTPS")
@@ -25,11 +27,15 @@ _TARGET_TYPES = ("instance", "ip")
 
 
 class TargetCorrections:
-    """The corrections. `judge` is asked with the lock of elbv2 held, and takes no other."""
+    """The corrections. What is given is called with the lock of elbv2 held, and takes no other.
 
-    def __init__(self, *, now: Clock, judge: Judge) -> None:
+    `begin` hears of each target that is registered: whatever was known of it before is no longer so.
+    """
+
+    def __init__(self, *, now: Clock, judge: Judge, begin: Begin) -> None:
         self._now = now
         self._judge = judge
+        self._begin = begin
 
     def install(self, patches: Patches) -> None:
         """Put the corrections in place."""
@@ -55,7 +61,9 @@ class TargetCorrections:
             for target in instances:
                 key, entry = _entry(group, target)
                 group.deregistered_targets.pop(key, None)
-                group.targets.setdefault(key, entry)
+                if key not in group.targets:
+                    group.targets[key] = entry
+                    self._begin(group.arn, key)
 
         return register
 
