@@ -35,12 +35,14 @@ _SETTINGS: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {
 }
 # The schema has these as text.
 _TEXTS = frozenset({"MinSize", "MaxSize", "DesiredCapacity", "Cooldown"})
+# A hook may hold an instance for something that comes after the group, so the group must not wait for it.
+_LAUNCHED = frozenset({"Pending:Wait", "Pending:Proceed", "InService"})
 _HOPELESS = 3
 _TAGGED_AS = "auto-scaling-group"
 
 
 class AutoScalingGroup:
-    """AWS::AutoScaling::AutoScalingGroup: ready when it has as many instances in service as it shall have."""
+    """AWS::AutoScaling::AutoScalingGroup: ready when as many instances were launched as it shall have."""
 
     type_name = "AWS::AutoScaling::AutoScalingGroup"
     properties = frozenset({"AutoScalingGroupName", *_SETTINGS, _HOOKS, _METRICS, _TARGETS, "Tags"})
@@ -135,8 +137,8 @@ def _is_complete(call: Call, name: str) -> bool:
     group = _group(call, name)
     if group is None:
         raise HandlerError(f"Group {name} was deleted while it was made")
-    in_service = [each for each in group["Instances"] if each["LifecycleState"] == "InService"]
-    if len(in_service) >= group["DesiredCapacity"]:
+    launched = [each for each in group["Instances"] if each["LifecycleState"] in _LAUNCHED]
+    if len(launched) >= group["DesiredCapacity"]:
         return True
     answer = call.client("autoscaling").describe_scaling_activities(AutoScalingGroupName=name)
     ended = [

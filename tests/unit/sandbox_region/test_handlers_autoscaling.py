@@ -306,3 +306,21 @@ def test_a_group_that_can_not_launch_fails_with_the_reason(call: Call, world: Wo
         with pytest.raises(HandlerError, match="did not stabilize.*does not exist"):
             handlers()[GROUP].create(call, given)
         assert handlers()[GROUP].read(call, "broken") is None
+
+
+def test_a_group_does_not_wait_for_what_its_hook_waits_for(call: Call, world: World) -> None:
+    given = {
+        "MinSize": "2",
+        "MaxSize": "2",
+        "LaunchTemplate": {"LaunchTemplateId": world["template"], "Version": "1"},
+        "LifecycleHookSpecificationList": [
+            HOOK | {"LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING"}
+        ],
+        "VPCZoneIdentifier": [world["subnet_a"], world["subnet_b"]],
+    }
+    with made(call, GROUP, given) as physical:
+        answer = call.client("autoscaling").describe_auto_scaling_groups(
+            AutoScalingGroupNames=[physical.physical_id]
+        )
+        instances = answer["AutoScalingGroups"][0]["Instances"]
+        assert [each["LifecycleState"] for each in instances] == ["Pending:Wait"] * 2
