@@ -11,7 +11,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sandbox.autoscaling.activities import moment
-from sandbox.autoscaling.group import LaunchOrder, TemplateReference, TemplateVersion
+from sandbox.autoscaling.group import LaunchOrder, TemplateReference
+from sandbox.autoscaling.member import TemplateVersion
 from sandbox.autoscaling.work import Launched, Notice, Outcome, Refused, Work
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sandbox.autoscaling import activities, selection, zones
-from sandbox.autoscaling.group import COUNTED, LAUNCHING, Group, Lifecycle, Member, Process, Subnet
+from sandbox.autoscaling.group import Group, Process, Subnet
+from sandbox.autoscaling.member import COUNTED, LAUNCHING, Lifecycle, Member
 
 # How far above its desired capacity a group may go to balance its zones: a tenth, or one instance.
 _BALANCING_SHARE = 10

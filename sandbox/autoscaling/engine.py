@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from sandbox.autoscaling import activities, decide, steps
 from sandbox.autoscaling.activities import Status
 from sandbox.autoscaling.decide import Balanced, Launch, Stuck, Terminate
-from sandbox.autoscaling.group import Group, LaunchOrder, Lifecycle, Member, Power, Process
+from sandbox.autoscaling.group import Group, LaunchOrder, Process
+from sandbox.autoscaling.member import Lifecycle, Member, Power
 from sandbox.autoscaling.state import State, new_id
 from sandbox.autoscaling.transitions import Transitions, hold_back
 from sandbox.autoscaling.work import Launched, Outcome, Refused, Work

@@ -17,7 +17,8 @@ from moto.elbv2.models import elbv2_backends
 
 from sandbox.api.errors import AwsError
 from sandbox.api.gateway import Locks
-from sandbox.autoscaling.group import Subnet, TemplateReference, TemplateVersion
+from sandbox.autoscaling.group import Subnet, TemplateReference
+from sandbox.autoscaling.member import TemplateVersion
 
 
 class Facts:

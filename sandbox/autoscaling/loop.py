@@ -12,7 +12,8 @@ from datetime import datetime
 from sandbox.api.ledger import Health
 from sandbox.api.ledger import State as Ec2State
 from sandbox.autoscaling.engine import Engine, power_of
-from sandbox.autoscaling.group import LAUNCHING, Group
+from sandbox.autoscaling.group import Group
+from sandbox.autoscaling.member import LAUNCHING
 from sandbox.autoscaling.state import State
 from sandbox.autoscaling.work import Services, Work
 from sandbox.clock import RegionClock, Timer

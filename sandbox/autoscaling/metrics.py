@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sandbox.autoscaling.group import LAUNCHING, LEAVING, Group, Lifecycle
+from sandbox.autoscaling.group import Group
+from sandbox.autoscaling.member import LAUNCHING, LEAVING, Lifecycle
 
 NAMESPACE = "AWS/AutoScaling"
 CPU_NAMESPACE = "AWS/EC2"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sandbox.autoscaling import activities, policies
-from sandbox.autoscaling.group import AT_REST, Group, Lifecycle, Process
+from sandbox.autoscaling.group import Group, Process
+from sandbox.autoscaling.member import AT_REST, Lifecycle
 from sandbox.autoscaling.policies import SIMPLE, TARGET_TRACKING, Policy
 from sandbox.autoscaling.schedules import Schedule
 

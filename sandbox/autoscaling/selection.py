@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sandbox.autoscaling.group import Member, TemplateReference
+from sandbox.autoscaling.group import TemplateReference
+from sandbox.autoscaling.member import Member
 
 DEFAULT = "Default"
 POLICIES = (

@@ -25,8 +25,8 @@ from sandbox.autoscaling.api.targets import TargetGroups
 from sandbox.autoscaling.calls import RegionCalls
 from sandbox.autoscaling.engine import Engine, power_of
 from sandbox.autoscaling.facts import Facts
-from sandbox.autoscaling.group import Power
 from sandbox.autoscaling.loop import Loop
+from sandbox.autoscaling.member import Power
 from sandbox.autoscaling.minutes import Minutes
 from sandbox.autoscaling.state import State, state_of
 from sandbox.services import Surroundings

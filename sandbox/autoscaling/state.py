@@ -10,7 +10,8 @@ from typing import Any
 from moto.moto_api._internal import mock_random
 
 from sandbox.autoscaling.activities import Activity, Status
-from sandbox.autoscaling.group import Group, Member
+from sandbox.autoscaling.group import Group
+from sandbox.autoscaling.member import Member
 from sandbox.autoscaling.policies import Policy
 from sandbox.autoscaling.schedules import Schedule
 

@@ -10,15 +10,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
-from sandbox.autoscaling.group import (
-    ON_LAUNCH,
-    ON_TERMINATION,
-    Group,
-    Lifecycle,
-    Member,
-    Power,
-    Process,
-)
+from sandbox.autoscaling.group import Group, Process
+from sandbox.autoscaling.member import ON_LAUNCH, ON_TERMINATION, Lifecycle, Member, Power
 
 # How often the balancer is asked whether a target that leaves is done with its requests.
 DRAIN_LOOK = timedelta(seconds=5)

@@ -8,15 +8,8 @@ from datetime import datetime, timedelta
 
 from sandbox.autoscaling import activities, steps
 from sandbox.autoscaling.activities import Activity, Status
-from sandbox.autoscaling.group import (
-    ON_LAUNCH,
-    ON_TERMINATION,
-    Group,
-    Hook,
-    HookAction,
-    Lifecycle,
-    Member,
-)
+from sandbox.autoscaling.group import Group
+from sandbox.autoscaling.member import ON_LAUNCH, ON_TERMINATION, Hook, HookAction, Lifecycle, Member
 from sandbox.autoscaling.state import State, new_id
 from sandbox.autoscaling.steps import Step
 from sandbox.autoscaling.work import Notice, Work

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from sandbox.autoscaling.group import HookAction, LaunchOrder, TemplateReference, TemplateVersion
+from sandbox.autoscaling.group import LaunchOrder, TemplateReference
+from sandbox.autoscaling.member import HookAction, TemplateVersion
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from datetime import timedelta
 
 from sandbox.api.ledger import State as Ec2State
 from sandbox.autoscaling.engine import Engine
-from sandbox.autoscaling.group import Group, Settings, Subnet, TemplateReference, TemplateVersion
+from sandbox.autoscaling.group import Group, Settings, Subnet, TemplateReference
 from sandbox.autoscaling.loop import Loop
+from sandbox.autoscaling.member import TemplateVersion
 from sandbox.autoscaling.state import State
 from sandbox.autoscaling.work import Launched, Outcome, Work
 from sandbox.clock import VirtualClock

@@ -21,20 +21,15 @@ from sandbox.autoscaling import (
     zones,
 )
 from sandbox.autoscaling.decide import Balanced, Launch, Stuck, Terminate
-from sandbox.autoscaling.group import (
+from sandbox.autoscaling.group import Group, LaunchOrder, Process, Settings, Subnet, TemplateReference
+from sandbox.autoscaling.member import (
     ON_LAUNCH,
     ON_TERMINATION,
-    Group,
     Hook,
     HookAction,
-    LaunchOrder,
     Lifecycle,
     Member,
     Power,
-    Process,
-    Settings,
-    Subnet,
-    TemplateReference,
     TemplateVersion,
 )
 from sandbox.autoscaling.steps import Step

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from sandbox.autoscaling.group import Lifecycle
+from sandbox.autoscaling.member import Lifecycle
 
 from .autoscaling_fleet import BOOT_S, Fleet
 
@@ -21,10 +21,10 @@ def fixture_fleet() -> Fleet:
 
 
 def test_one_call_per_zone_launches_however_many(fleet: Fleet) -> None:
-    group = fleet.group(4000)
+    group = fleet.group(400)
     fleet.clock.advance(BOOT_S)
-    assert [order.count for work in fleet.works for order in work.orders] == [1000] * 4
-    assert Counter(member.state for member in group.members.values()) == {Lifecycle.IN_SERVICE: 4000}
+    assert [order.count for work in fleet.works for order in work.orders] == [100] * 4
+    assert Counter(member.state for member in group.members.values()) == {Lifecycle.IN_SERVICE: 400}
 
 
 def test_instances_that_the_balancer_finds_ill_are_replaced_once_their_grace_is_over(fleet: Fleet) -> None:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from sandbox.api.errors import AwsError
 from sandbox.autoscaling.engine import Engine
 from sandbox.autoscaling.facts import Facts
-from sandbox.autoscaling.group import Group, Member
+from sandbox.autoscaling.group import Group
+from sandbox.autoscaling.member import Member
 from sandbox.autoscaling.state import State
 from sandbox.clock import RegionClock
 

@@ -16,7 +16,8 @@ from sandbox.autoscaling.api import shapes
 from sandbox.autoscaling.api.context import Answer, Context, Parameters, invalid, page
 from sandbox.autoscaling.api.hooks import new_hook
 from sandbox.autoscaling.api.tags import put_tag
-from sandbox.autoscaling.group import LEAVING, Group, Settings, Subnet
+from sandbox.autoscaling.group import Group, Settings, Subnet
+from sandbox.autoscaling.member import LEAVING
 from sandbox.autoscaling.scaling import is_cooling
 from sandbox.autoscaling.selection import POLICIES
 from sandbox.autoscaling.state import new_id

@@ -13,7 +13,8 @@ from typing import Any
 from sandbox.api.errors import AwsError
 from sandbox.autoscaling.api import shapes
 from sandbox.autoscaling.api.context import Answer, Context, Parameters, invalid
-from sandbox.autoscaling.group import ON_LAUNCH, ON_TERMINATION, Group, Hook, HookAction, Member
+from sandbox.autoscaling.group import Group
+from sandbox.autoscaling.member import ON_LAUNCH, ON_TERMINATION, Hook, HookAction, Member
 
 _MOST_HOOKS = 50
 _SHORTEST_S, _LONGEST_S = 30, 7200

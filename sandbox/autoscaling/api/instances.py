@@ -14,7 +14,8 @@ from sandbox.autoscaling.activities import Activity, Status, moment
 from sandbox.autoscaling.api import shapes
 from sandbox.autoscaling.api.context import Answer, Context, Parameters, invalid, page
 from sandbox.autoscaling.engine import power_of
-from sandbox.autoscaling.group import LEAVING, Group, Lifecycle, Member, Power
+from sandbox.autoscaling.group import Group
+from sandbox.autoscaling.member import LEAVING, Lifecycle, Member, Power
 
 USER_SAYS = "a user health-check"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from sandbox.autoscaling.activities import Activity
 from sandbox.autoscaling.api.context import Answer
-from sandbox.autoscaling.group import Group, Hook, Member, TemplateReference, TemplateVersion
+from sandbox.autoscaling.group import Group, TemplateReference
+from sandbox.autoscaling.member import Hook, Member, TemplateVersion
 
 
 def group(found: Group, *, with_instances: bool = True) -> Answer:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sandbox.autoscaling.api.context import Answer, Context, Parameters, page
-from sandbox.autoscaling.group import Group, Lifecycle
+from sandbox.autoscaling.group import Group
+from sandbox.autoscaling.member import Lifecycle
 
 
 class TargetGroups:

@@ -79,7 +79,7 @@ class World:
             )
         if left := self.running():
             self.ec2.terminate_instances(InstanceIds=left)
-        self.pass_time(3600)
+        self.pass_time(60)
         assert self.groups.describe_auto_scaling_groups()["AutoScalingGroups"] == []
         self.ec2.delete_launch_template(LaunchTemplateId=self.template_id)
         self.make_template(self.template_data)
