@@ -156,6 +156,9 @@ class _Planner:
         existing = self._current.get(reference.name)
         if verdict is None or existing is None or verdict.replacement == "True":
             return KNOWN_AFTER_APPLY
+        attribute = reference.attribute or ""
+        if attribute in verdict.properties and attribute in existing.properties:
+            return verdict.properties[attribute]
         return value_of(existing, reference)
 
     def _property_details(
@@ -166,14 +169,12 @@ class _Planner:
         described: Schema | None,
     ) -> Iterator[dict[str, Any]]:
         stated = resource.get("Properties") or {}
-        stated_before = existing.template.get("Properties") or {}
         seen = set()
         for each in differences(existing.properties, properties):
             name = each.path[0]
             seen.add(name)
             recreation = described.recreation(each.path) if described else "Never"
-            is_direct = stated.get(name) != stated_before.get(name)
-            for cause in self._causes(stated.get(name), is_direct=is_direct):
+            for cause in self._causes(stated.get(name)):
                 yield _detail(each, recreation, cause)
         for name in [name for name in stated if name not in seen]:
             recreation = described.recreation((name,)) if described else "Never"
@@ -181,18 +182,29 @@ class _Planner:
                 target = {"Attribute": "Properties", "Name": name, "RequiresRecreation": recreation}
                 yield {"Target": target, **cause}
 
-    def _causes(self, stated: Any, *, is_direct: bool) -> list[dict[str, str]]:
-        """Say why a property that certainly differs does."""
+    def _causes(self, stated: Any) -> list[dict[str, str]]:
+        """Say why a property that certainly differs does.
+
+        What comes through a reference shows as two details on AWS: the reference, whose target changes for
+        sure, and a direct modification that is as dynamic as any reference is.
+        """
         found = []
         for each in dict.fromkeys(references(stated)):
-            verdict = self._verdicts.get(each.name)
             if each.name in self._wanted.changed_parameters:
                 found.append(_cause("Static", "ParameterReference", each.name))
-            elif verdict is not None and verdict.replacement == "True":
-                found.append(_reference_cause(each, "Static" if each.attribute is None else "Dynamic"))
-        if is_direct or not found:
-            found.append(_cause("Static", "DirectModification"))
-        return found
+            elif each.name in self._verdicts and self._gives_another(each):
+                found.append(_reference_cause(each, "Static"))
+        if not found:
+            return [_cause("Static", "DirectModification")]
+        return [_cause("Dynamic", "DirectModification"), *found]
+
+    def _gives_another(self, reference: Reference) -> bool:
+        """Return whether a reference certainly gives another value than it did."""
+        verdict = self._verdicts[reference.name]
+        if verdict.action == "Add" or verdict.replacement == "True":
+            return True
+        existing = self._current[reference.name]
+        return reference.attribute is not None and self._refer(reference) != value_of(existing, reference)
 
     def _possible_causes(self, stated: Any) -> Iterator[dict[str, str]]:
         """Say what may change a property whose value is not known to: only the operation will tell."""
@@ -200,18 +212,18 @@ class _Planner:
             verdict = self._verdicts.get(each.name)
             if verdict is None or verdict.action != "Modify":
                 continue
-            if verdict.replacement == "Conditional" or (
-                each.attribute is not None
-                and _has_property_details(verdict)
-                and not self._is_identifier(each)
-            ):
+            may_differ = each.attribute is not None and self._is_made_by_the_resource(each)
+            if verdict.replacement == "Conditional" or (may_differ and _has_property_details(verdict)):
                 yield _reference_cause(each, "Dynamic")
 
-    def _is_identifier(self, reference: Reference) -> bool:
-        """Return whether an attribute is the identity, which stays while it is the same resource."""
+    def _is_made_by_the_resource(self, reference: Reference) -> bool:
+        """Return whether only the resource tells an attribute, and it is not what it is known by."""
         described = schema(self._wanted.resources[reference.name]["Type"])
         attribute = tuple((reference.attribute or "").split("."))
-        return described is not None and attribute in described.primary_identifier
+        if described is None:
+            return True
+        is_property = bool(described.nodes(attribute)) and attribute not in described.read_only
+        return not is_property and attribute not in described.primary_identifier
 
     def _other_details(
         self, existing: StackResource, resource: Mapping[str, Any]

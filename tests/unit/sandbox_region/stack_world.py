@@ -22,7 +22,7 @@ from sandbox.cloudformation.service import OPERATIONS
 from sandbox.cloudformation.stacks import Stacks
 from sandbox.cloudformation.world import World
 
-PATIENCE_S = 5.0
+PATIENCE_S = 20.0
 TYPES = (
     "AWS::EC2::SecurityGroup",
     "AWS::IAM::Role",
@@ -105,7 +105,9 @@ class NotedHandler:
     def _put(self, call: Call, name: str, properties: Properties) -> Physical:
         self.cloud.things[name] = dict(properties)
         self.cloud.tags[name] = dict(call.tags)
-        return Physical(name, {"Arn": f"arn:{name}", "Url": f"{name}?{properties.get('DelaySeconds', 0)}"})
+        attributes = {"Arn": f"arn:{name}", "QueueUrl": name, "QueueName": name}
+        attributes["DelaySeconds"] = properties.get("DelaySeconds", 0)
+        return Physical(name, attributes)
 
     def read(self, call: Call, physical_id: str) -> Properties | None:
         """Return it."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from sandbox.api.errors import AwsError
+from sandbox.cloudformation.intrinsics import KNOWN_AFTER_APPLY
 
 from .stack_world import StackWorld, queue, stack_world
 
@@ -132,41 +133,65 @@ def test_values_are_shown_only_when_they_are_asked_for(cfn: StackWorld) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "replacement", "evaluation", "source", "entity"),
+    ("reference", "source", "entity"),
     [
-        ({"Ref": "A"}, "True", "Static", "ResourceReference", "A"),
-        ({"Fn::GetAtt": ["A", "Arn"]}, "Conditional", "Dynamic", "ResourceAttribute", "A.Arn"),
-        ({"Fn::Sub": "${A}-more"}, "True", "Static", "ResourceReference", "A"),
+        ({"Ref": "A"}, "ResourceReference", "A"),
+        ({"Fn::GetAtt": ["A", "Arn"]}, "ResourceAttribute", "A.Arn"),
+        ({"Fn::Sub": "${A}-more"}, "ResourceReference", "A"),
     ],
 )
 def test_a_replacement_changes_what_refers_to_it(
-    cfn: StackWorld, reference: Any, replacement: str, evaluation: str, source: str, entity: str
+    cfn: StackWorld, reference: Any, source: str, entity: str
 ) -> None:
     cfn.create({"A": queue(QueueName="one"), "B": named_after(reference), "C": tagged(reference)})
     changes = cfn.changes({"A": queue(QueueName="two"), "B": named_after(reference), "C": tagged(reference)})
-    assert (changes["B"]["Replacement"], seen(changes["B"])) == (
-        replacement,
-        [("GroupDescription", evaluation, source, entity)],
-    )
-    assert (changes["C"]["Replacement"], seen(changes["C"])) == (
-        "False",
-        [("Tags", evaluation, source, entity)],
-    )
+    for logical_id, name, replacement in (("B", "GroupDescription", "True"), ("C", "Tags", "False")):
+        assert (changes[logical_id]["Replacement"], seen(changes[logical_id])) == (
+            replacement,
+            [(name, "Dynamic", "DirectModification", None), (name, "Static", source, entity)],
+        )
+    target = changes["C"]["Details"][1]["Target"]
+    assert KNOWN_AFTER_APPLY in target["AfterValue"]
+
+
+def test_a_reference_to_a_new_resource_is_one_of_the_causes(cfn: StackWorld) -> None:
+    cfn.create({"B": tagged("by hand")})
+    changes = cfn.changes({"A": queue(), "B": tagged({"Fn::GetAtt": ["A", "Arn"]})})
+    assert seen(changes["B"]) == [
+        ("Tags", "Dynamic", "DirectModification", None),
+        ("Tags", "Static", "ResourceAttribute", "A.Arn"),
+    ]
 
 
 def test_a_change_in_place_may_change_attributes_and_never_what_ref_gives(cfn: StackWorld) -> None:
     dependants = {
         "ByRef": named_after({"Fn::Sub": "${A}-ref"}),
-        "ByAttribute": named_after({"Fn::Sub": "${A.Url}-url"}),
+        "ByAttribute": named_after({"Fn::Sub": "${A.Arn}-arn"}),
+        "ByIdentity": named_after({"Fn::Sub": "${A.QueueUrl}-url"}),
+        "ByProperty": named_after({"Fn::Sub": "${A.QueueName}-name"}),
         "Further": tagged({"Ref": "ByAttribute"}),
     }
-    cfn.create({"A": queue(DelaySeconds=1), **dependants})
-    changes = cfn.changes({"A": queue(DelaySeconds=2), **dependants})
+    cfn.create({"A": queue(QueueName="one", DelaySeconds=1), **dependants})
+    changes = cfn.changes({"A": queue(QueueName="one", DelaySeconds=2), **dependants})
     assert {name: (each["Replacement"], seen(each)) for name, each in changes.items()} == {
         "A": ("False", [("DelaySeconds", "Static", "DirectModification", None)]),
-        "ByAttribute": ("Conditional", [("GroupDescription", "Dynamic", "ResourceAttribute", "A.Url")]),
+        "ByAttribute": ("Conditional", [("GroupDescription", "Dynamic", "ResourceAttribute", "A.Arn")]),
         "Further": ("False", [("Tags", "Dynamic", "ResourceReference", "ByAttribute")]),
     }
+
+
+def test_an_attribute_that_is_a_property_is_known_beforehand(cfn: StackWorld) -> None:
+    reader = named_after({"Fn::Sub": "${A.DelaySeconds} s"})
+    cfn.create({"A": queue(DelaySeconds=1), "B": reader})
+    changes = cfn.changes({"A": queue(DelaySeconds=2), "B": reader})
+    assert (changes["B"]["Replacement"], seen(changes["B"])) == (
+        "True",
+        [
+            ("GroupDescription", "Dynamic", "DirectModification", None),
+            ("GroupDescription", "Static", "ResourceAttribute", "A.DelaySeconds"),
+        ],
+    )
+    assert changes["B"]["Details"][0]["Target"]["AfterValue"] == "2 s"
 
 
 def test_a_changed_parameter_is_the_cause_of_changes(cfn: StackWorld) -> None:
@@ -179,7 +204,10 @@ def test_a_changed_parameter_is_the_cause_of_changes(cfn: StackWorld) -> None:
         Parameters=[{"ParameterKey": "Delay", "ParameterValue": "2"}],
     )
     assert list(changes) == ["A"]
-    assert seen(changes["A"]) == [("DelaySeconds", "Static", "ParameterReference", "Delay")]
+    assert seen(changes["A"]) == [
+        ("DelaySeconds", "Dynamic", "DirectModification", None),
+        ("DelaySeconds", "Static", "ParameterReference", "Delay"),
+    ]
 
 
 def test_changed_tags_of_the_stack_change_everything_that_carries_tags(cfn: StackWorld) -> None:

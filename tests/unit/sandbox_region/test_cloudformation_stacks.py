@@ -202,14 +202,14 @@ def test_dependants_are_evaluated_again_and_changed_only_if_they_differ(cfn: Sta
     def stack(delay: int) -> dict[str, Any]:
         return {
             "A": queue(DelaySeconds=delay),
-            "ByUrl": queue(Tags=[{"Key": "of", "Value": {"Fn::GetAtt": "A.Url"}}]),
+            "ByDelay": queue(Tags=[{"Key": "of", "Value": {"Fn::GetAtt": "A.DelaySeconds"}}]),
             "ByName": queue(Tags=[{"Key": "of", "Value": {"Ref": "A"}}]),
         }
 
     cfn.create(stack(1))
     cfn.cloud.verbs.clear()
     assert cfn.update(stack(2)) == "UPDATE_COMPLETE"
-    assert cfn.cloud.verbs == [("update", "A"), ("update", "ByUrl")]
+    assert cfn.cloud.verbs == [("update", "A"), ("update", "ByDelay")]
 
 
 def test_removed_resources_go_last_as_their_policies_say(cfn: StackWorld) -> None:
