@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.cloudformation.differences import Difference, differences, is_absent, shown
 from sandbox.cloudformation.graph import Reference, in_order, references
 from sandbox.cloudformation.intrinsics import KNOWN_AFTER_APPLY, Scope, Unresolvable
-from sandbox.cloudformation.schemas import ITEM, Path, Schema, schema, takes_tags
+from sandbox.cloudformation.schemas import Schema, schema, takes_tags
 from sandbox.cloudformation.stacks import StackResource
 
-_ABSENT = object()
 # Attributes of a resource beside its properties; DependsOn alone is no change.
 _ATTRIBUTES = ("Metadata", "CreationPolicy", "UpdatePolicy", "DeletionPolicy", "UpdateReplacePolicy")
 _POLICY_ACTIONS = {"Retain": "Retain", "RetainExceptOnCreate": "Retain", "Snapshot": "Snapshot"}
@@ -39,16 +39,6 @@ class Wanted:
     changed_parameters: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Two values that differ: `path` as schemas have it, `pointer` with the positions in lists."""
-
-    path: Path
-    pointer: str
-    before: Any
-    after: Any
-
-
 @dataclass(slots=True)
 class _Verdict:
     """What is known of a resource that others may refer to."""
@@ -57,35 +47,6 @@ class _Verdict:
     replacement: str = "False"
     details: list[dict[str, Any]] = field(default_factory=list)
     properties: dict[str, Any] = field(default_factory=dict)
-
-
-def differences(before: Any, after: Any, path: Path = (), pointer: str = "") -> Iterator[Difference]:
-    """Compare two values down to where they differ."""
-    if before == after and isinstance(before, bool) == isinstance(after, bool):
-        return
-    if isinstance(before, dict) and isinstance(after, dict):
-        for name in dict.fromkeys((*before, *after)):
-            yield from differences(
-                before.get(name, _ABSENT), after.get(name, _ABSENT), (*path, name), f"{pointer}/{name}"
-            )
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for index, (one, other) in enumerate(zip(before, after, strict=True)):
-            yield from differences(one, other, (*path, ITEM), f"{pointer}/{index}")
-    else:
-        yield Difference(path, pointer, before, after)
-
-
-def is_absent(value: Any) -> bool:
-    """Return whether a difference has nothing on this side."""
-    return value is _ABSENT
-
-
-def must_replace(type_name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Return whether a resource can't be changed in place."""
-    described = schema(type_name)
-    return described is not None and any(
-        described.recreation(each.path) == "Always" for each in differences(dict(before), dict(after))
-    )
 
 
 def resource_changes(current: Mapping[str, StackResource], wanted: Wanted) -> list[dict[str, Any]]:
@@ -315,11 +276,6 @@ def _removal(resource: StackResource) -> dict[str, Any]:
             "BeforeContext": _context(resource.properties),
         },
     }
-
-
-def shown(value: Any) -> str:
-    """Return a value as AWS shows it in differences: text as it is, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 def _context(properties: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.cloudformation.changes import shown
+from sandbox.cloudformation.differences import shown
 from sandbox.cloudformation.schemas import ITEM, Path, Schema
 
 _SECRET = "{{resolve:secretsmanager:"  # noqa: S105 - how a reference to a secret begins

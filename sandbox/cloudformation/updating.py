@@ -12,8 +12,8 @@ from typing import Any
 
 from sandbox.api.errors import AwsError
 from sandbox.cloudformation import stack_policies
-from sandbox.cloudformation.changes import must_replace
 from sandbox.cloudformation.creation import Maker
+from sandbox.cloudformation.differences import must_replace
 from sandbox.cloudformation.handler import NotUpdatable
 from sandbox.cloudformation.intrinsics import Unresolvable
 from sandbox.cloudformation.outputs import put_outputs

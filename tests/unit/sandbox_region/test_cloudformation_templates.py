@@ -14,7 +14,7 @@ import pytest
 
 from sandbox.api.errors import AwsError
 from sandbox.cloudformation import parameters
-from sandbox.cloudformation.changes import differences
+from sandbox.cloudformation.differences import differences
 from sandbox.cloudformation.graph import Reference, check_references, dependencies, in_order
 from sandbox.cloudformation.intrinsics import (
     KNOWN_AFTER_APPLY,
