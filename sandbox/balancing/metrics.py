@@ -17,7 +17,7 @@ from sandbox.balancing.state import group_full_name
 NAMESPACE = "AWS/ApplicationELB"
 PERIOD_S = 60.0
 # What CloudWatch takes in one call.
-BATCH = 1000
+_BATCH = 1000
 _COUNTED = ("2XX", "3XX", "4XX", "5XX")
 
 
@@ -44,6 +44,12 @@ def data(reports: Iterable[Report], now: datetime) -> list[dict[str, Any]]:
     """Return the metric data of a minute. As on AWS, what did not happen is not reported."""
     listed = (each for report in reports for each in _of_balancer(report))
     return [{**each, "Timestamp": now} for each in listed]
+
+
+def put(client: Any, listed: list[dict[str, Any]]) -> None:
+    """Give metric data to CloudWatch."""
+    for start in range(0, len(listed), _BATCH):
+        client.put_metric_data(Namespace=NAMESPACE, MetricData=listed[start : start + _BATCH])
 
 
 def _of_balancer(report: Report) -> Iterator[dict[str, Any]]:
