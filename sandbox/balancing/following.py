@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make load balancers so as elbv2's state has them: interfaces, nodes and names; and write down what is so."""
+"""Make load balancers as elbv2's state has them: interfaces, nodes and names; and write down what is so."""
 
 from __future__ import annotations
 
