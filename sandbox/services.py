@@ -74,11 +74,14 @@ def services(surroundings: Surroundings) -> tuple[Service, ...]:
     from sandbox.balancing.service import BalancingService  # noqa: PLC0415 - likewise
     from sandbox.cloudformation.service import CloudFormationService  # noqa: PLC0415 - likewise
     from sandbox.lambdas.service import LambdaService  # noqa: PLC0415 - it needs the types above
+    from sandbox.monitoring.service import Monitoring  # noqa: PLC0415 - likewise
 
+    monitoring = Monitoring(surroundings)
     # CloudFormation closes first: what it makes is made by all the others.
     return (
         LambdaService(surroundings),
         BalancingService(surroundings),
-        AutoScaling(surroundings),
+        monitoring,
+        AutoScaling(surroundings, monitoring),
         CloudFormationService(surroundings),
     )

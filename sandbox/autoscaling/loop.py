@@ -52,6 +52,9 @@ class Loop:
         self._busy: set[str] = set()
         self._timers: dict[str, tuple[datetime, Timer]] = {}
         self._notes: list[Note] = []
+        # Of instances that no group knows, while some group's work is carried out: its launches may be theirs.
+        self._early: list[Note] = []
+        self._works = 0
         self._is_closed = False
 
     def close(self) -> None:
@@ -99,6 +102,8 @@ class Loop:
     def _read(self, instance_id: str, what: str) -> str | None:
         found = self._state().member(instance_id)
         if found is None:
+            if self._works:
+                self._early.append((instance_id, what))
             return None
         group, member = found
         if what in set(Health):
@@ -141,9 +146,7 @@ class Loop:
             self._changed()
             if work.is_empty:
                 break
-            outcome = self._services.carry_out(work)
-            with self._lock:
-                self._engine.absorb(group, work, outcome, self._clock.now())
+            self._carry_out(group, work)
         with self._lock:
             if group.is_being_deleted and not group.members and not group.orders:
                 work = Work(name, group.settings.template, stale_alarms=self._state().forget(group))
@@ -154,6 +157,20 @@ class Loop:
         if is_gone:
             self._services.carry_out(work)
             self._changed()
+
+    def _carry_out(self, group: Group, work: Work) -> None:
+        with self._lock:
+            self._works += 1
+        try:
+            outcome = self._services.carry_out(work)
+            with self._lock:
+                self._engine.absorb(group, work, outcome, self._clock.now())
+        finally:
+            with self._lock:
+                self._works -= 1
+                early, self._early = self._early, []
+                for instance_id, what in early:
+                    self._read(instance_id, what)
 
     def _set_timer(self, group: Group, looked_at: datetime) -> None:
         due = self._engine.due(group, looked_at)

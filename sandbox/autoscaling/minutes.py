@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens each minute: groups' metrics are published, alarms are judged, schedules are followed."""
+"""What happens each minute: groups' metrics are published, schedules and alarms are followed."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sandbox.autoscaling import alarms, metrics, scaling
-from sandbox.autoscaling.expressions import Unsupported
+from sandbox.autoscaling import metrics, scaling
 from sandbox.autoscaling.state import State
 from sandbox.clock import RegionClock
 from sandbox.substrate import SubstrateError
@@ -64,7 +62,6 @@ class Minutes:
             if not self._is_closed:
                 self._follow_schedules()
                 self._publish()
-                self._judge()
         except (ClientError, SubstrateError) as error:
             log.warning("the minute's work failed: %s", error)
         finally:
@@ -104,64 +101,19 @@ class Minutes:
                 Namespace=namespace, MetricData=found[start : start + _MOST_DATA]
             )
 
-    def _judge(self) -> None:
-        with self._lock:
-            arns = {arn for arn, policy in self._state().policies.items() if policy.is_enabled}
-        if not arns:
-            return
-        pages = self._client("cloudwatch").get_paginator("describe_alarms").paginate()
-        for alarm in [each for page in pages for each in page["MetricAlarms"]]:
-            followed = [arn for arn in alarm.get("AlarmActions", ()) if arn in arns]
-            if followed and alarm.get("ActionsEnabled", True):
-                self._judge_one(alarm, followed)
-
-    def _judge_one(self, alarm: Mapping[str, Any], followed: Sequence[str]) -> None:
-        now = self._clock.now()
-        try:
-            values = alarms.datapoints(alarm, now, self._fetch)
-        except Unsupported as error:
-            log.warning("alarm %s: no metric math such as %s here", alarm["AlarmName"], error)
-            return
-        entered = alarms.state(alarm, values, alarm["StateValue"])
-        if entered != alarm["StateValue"]:
-            self._client("cloudwatch").set_alarm_state(
-                AlarmName=alarm["AlarmName"],
-                StateValue=entered,
-                StateReason=alarms.reason(alarm, values, entered),
-            )
-        known = [value for value in values if value is not None]
-        if entered == alarms.ALARM and known:
-            self._trigger(alarm, followed, known[-1])
-
-    def _trigger(self, alarm: Mapping[str, Any], followed: Sequence[str], metric: float) -> None:
-        """Follow an alarm each minute that it lasts, as Auto Scaling does."""
+    def follow_alarm(self, alarm: Mapping[str, Any], metric: float) -> None:
+        """Follow an alarm, each minute that it lasts, by the policies that it triggers."""
         with self._lock:
             state = self._state()
-            for policy in [state.policies[arn] for arn in followed if arn in state.policies]:
-                is_change = scaling.trigger(
+            for arn in alarm.get("AlarmActions", ()):
+                policy = state.policies.get(arn)
+                if policy is not None and scaling.trigger(
                     state.groups[policy.group],
                     policy,
                     alarm=alarm["AlarmName"],
                     metric=metric,
                     threshold=float(alarm["Threshold"]),
                     now=self._clock.now(),
-                )
-                if is_change:
+                ):
                     self._wake(policy.group)
-
-    def _fetch(
-        self, stat: Mapping[str, Any], start: datetime, end: datetime, period_s: int
-    ) -> Sequence[Mapping[str, Any]]:
-        """Fetch data by the second: moto's periods begin with the first datum, not with the alarm's."""
-        del period_s
-        metric = stat["Metric"]
-        found: Sequence[Mapping[str, Any]] = self._client("cloudwatch").get_metric_statistics(
-            Namespace=metric["Namespace"],
-            MetricName=metric["MetricName"],
-            Dimensions=metric.get("Dimensions", []),
-            StartTime=start,
-            EndTime=end,
-            Period=1,
-            Statistics=["SampleCount", "Sum", "Minimum", "Maximum"],
-        )["Datapoints"]
-        return found
+                    self._changed()

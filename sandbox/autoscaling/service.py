@@ -12,7 +12,6 @@ from moto.core.responses import ActionResult, EmptyResult
 
 from sandbox.api.errors import unsupported
 from sandbox.api.patches import Patches
-from sandbox.autoscaling import alarm_corrections
 from sandbox.autoscaling.api.context import Answer, Context, Parameters
 from sandbox.autoscaling.api.groups import Groups
 from sandbox.autoscaling.api.hooks import Hooks
@@ -29,6 +28,7 @@ from sandbox.autoscaling.loop import Loop
 from sandbox.autoscaling.member import Power
 from sandbox.autoscaling.minutes import Minutes
 from sandbox.autoscaling.state import State, state_of
+from sandbox.monitoring.service import Monitoring
 from sandbox.services import Surroundings
 
 _THEMES = (Groups, Instances, Hooks, Policies, Processes, Schedules, Tags, TargetGroups)
@@ -39,7 +39,7 @@ Operation = Callable[[Parameters], Answer | None]
 class AutoScaling:
     """Groups keep their machines."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, monitoring: Monitoring) -> None:
         self._surroundings = surroundings
         self._lock = surroundings.locks.of("autoscaling")
         self._facts = Facts(
@@ -78,9 +78,10 @@ class AutoScaling:
             cpus=self._facts.cpus,
         )
 
+        monitoring.follow(self._minutes.follow_alarm)
+
     def install(self, patches: Patches) -> None:
         """Put the operations in place of moto's."""
-        alarm_corrections.install(patches)
         for kind in _THEMES:
             theme = kind(self._context)
             for name in vars(kind):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.api.errors import unsupported
-from sandbox.autoscaling import alarms, policies, scaling
+from sandbox.autoscaling import policies, scaling, target_alarms
 from sandbox.autoscaling.api.context import Answer, Context, Parameters, invalid, page
 from sandbox.autoscaling.api.groups import check_cooldown, remove_alarms
 from sandbox.autoscaling.group import Group
@@ -129,7 +129,7 @@ class Policies:
         return policy
 
     def _put_alarms(self, policy: Policy) -> None:
-        for alarm in alarms.of_target(policy):
+        for alarm in target_alarms.of_target(policy):
             self._context.client("cloudwatch").put_metric_alarm(**alarm)
 
     def _alarms(self, policy: Policy) -> list[Answer]:

@@ -13,9 +13,12 @@ from typing import Any
 
 from moto.cloudwatch.models import CloudWatchBackend
 
+from sandbox.api.errors import unsupported
 from sandbox.api.patches import Patches
-from sandbox.autoscaling.alarms import NO_DATA
+from sandbox.monitoring.alarms import NO_DATA
 
+_ACTIONS = ("alarm_actions", "ok_actions", "insufficient_data_actions")
+_CARRIED_OUT = ("arn:aws:sns:", "arn:aws:autoscaling:")
 MOST_DATA = 50_000
 _KEPT = ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "history")
 
@@ -38,7 +41,10 @@ def _keeping_few(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _putting(original: Callable[..., Any]) -> Callable[..., Any]:
     def put_metric_alarm(backend: Any, name: str, *arguments: Any, **options: Any) -> Any:
-        """Put an alarm in the state it had, or in none."""
+        """Put an alarm in the state it had, or in none; refuse actions that nothing would carry out."""
+        given = [action for kind in _ACTIONS for action in options.get(kind) or ()]
+        if strange := [action for action in given if not action.startswith(_CARRIED_OUT)]:
+            raise unsupported(f"cloudwatch.PutMetricAlarm with the action {strange[0]}")
         before = backend.alarms.get(name)
         alarm = original(backend, name, *arguments, **options)
         if before is None:
