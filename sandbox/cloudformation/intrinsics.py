@@ -10,11 +10,10 @@ from __future__ import annotations
 import base64
 import ipaddress
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sandbox.api.errors import unsupported
 from sandbox.cloudformation.graph import VARIABLE, Reference
 from sandbox.cloudformation.template import Template, as_text
 from sandbox.cloudformation.validation import is_function
@@ -85,7 +84,7 @@ class Scope:
         return self.resource(reference)
 
     def _call(self, name: str, argument: Any) -> Any:
-        function = _FUNCTIONS.get(name)
+        function = FUNCTIONS.get(name)
         if function is None:
             raise Unresolvable(f"{name} is not supported by the local AWS region.")
         return function(self, argument)
@@ -239,7 +238,7 @@ def _pair(argument: Any, function: str) -> tuple[Any, Any]:
     return argument[0], argument[1]
 
 
-_FUNCTIONS: Mapping[str, Callable[[Scope, Any], Any]] = {
+FUNCTIONS: Mapping[str, Callable[[Scope, Any], Any]] = {
     "Ref": _ref,
     "Fn::GetAtt": _get_att,
     "Fn::Sub": _sub,
@@ -255,76 +254,3 @@ _FUNCTIONS: Mapping[str, Callable[[Scope, Any], Any]] = {
     "Fn::GetStackOutput": _get_stack_output,
     "Fn::Length": _length,
 }
-
-
-def check_functions(template: Template) -> None:
-    """Refuse functions and dynamic references that the region does not have, wherever they are.
-
-    Raises:
-        AwsError: UnsupportedOperation that names them.
-    """
-    unknown = sorted(
-        set(_function_names(template.document)) - _FUNCTIONS.keys() - _LOGIC.keys() - {"Fn::Equals"}
-    )
-    if "{{resolve:ssm-secure:" in template.body:
-        unknown.append("{{resolve:ssm-secure:..}}")
-    if unknown:
-        raise unsupported(f"cloudformation with {', '.join(unknown)}")
-
-
-def _function_names(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        if len(value) == 1:
-            yield from (name for name in value if str(name).startswith("Fn::"))
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _function_names(item)
-
-
-def evaluate_conditions(template: Template, values: Mapping[str, Any], lookups: Lookups) -> dict[str, bool]:
-    """Return what each condition of a template is."""
-    conditions = _Conditions(template, values, lookups)
-    return {name: conditions.named(name, ()) for name in template.section("Conditions")}
-
-
-class _Conditions:
-    def __init__(self, template: Template, values: Mapping[str, Any], lookups: Lookups) -> None:
-        self._stated = template.section("Conditions")
-        self._known: dict[str, bool] = {}
-        self._scope = Scope(template, values, self._known, _no_resource, lookups)
-
-    def named(self, name: str, seen: tuple[str, ...]) -> bool:
-        if name in seen:
-            raise Unresolvable(f"Template error: Circular dependency between conditions: {', '.join(seen)}")
-        if name not in self._stated:
-            raise Unresolvable(f"Template error: unresolved condition dependency {name}")
-        if name not in self._known:
-            self._known[name] = self._evaluate(self._stated[name], (*seen, name))
-        return self._known[name]
-
-    def _evaluate(self, expression: Any, seen: tuple[str, ...]) -> bool:
-        if not isinstance(expression, dict) or len(expression) != 1:
-            raise Unresolvable("Template error: a condition must be one function")
-        (function, argument) = next(iter(expression.items()))
-        if function == "Condition":
-            return self.named(argument, seen)
-        if not isinstance(argument, list):
-            raise Unresolvable(f"Template error: {function} requires a list")
-        if function == "Fn::Equals":
-            one, other = (self._scope.resolve(each) for each in argument)
-            return as_text(one) == as_text(other)
-        if function not in _LOGIC:
-            raise Unresolvable(f"Template error: a condition can't be {function}")
-        return _LOGIC[function](self._evaluate(each, seen) for each in argument)
-
-
-_LOGIC: Mapping[str, Callable[[Iterator[bool]], bool]] = {
-    "Fn::And": all,
-    "Fn::Or": any,
-    "Fn::Not": lambda results: not next(results),
-}
-
-
-def _no_resource(reference: Reference) -> Any:
-    raise Unresolvable(f"Template error: conditions can't refer to the resource {reference.name}")

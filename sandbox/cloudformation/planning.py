@@ -10,9 +10,10 @@ from typing import Any
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 
 from sandbox.cloudformation import parameters
+from sandbox.cloudformation.conditions import evaluate_conditions
 from sandbox.cloudformation.dynamic import Dynamic
 from sandbox.cloudformation.graph import Reference, dependencies
-from sandbox.cloudformation.intrinsics import NO_VALUE, Scope, Unresolvable, evaluate_conditions
+from sandbox.cloudformation.intrinsics import NO_VALUE, Scope, Unresolvable
 from sandbox.cloudformation.schemas import schema
 from sandbox.cloudformation.stacks import Source
 from sandbox.cloudformation.template import Template, as_text, parse

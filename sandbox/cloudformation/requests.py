@@ -8,8 +8,8 @@ from typing import Any
 
 from sandbox.api.errors import AwsError, unsupported
 from sandbox.cloudformation import parameters
+from sandbox.cloudformation.conditions import check_functions
 from sandbox.cloudformation.graph import check_references, dependencies
-from sandbox.cloudformation.intrinsics import check_functions
 from sandbox.cloudformation.stacks import Source, Stack
 from sandbox.cloudformation.template import Template, check_size, invalid, parse
 from sandbox.cloudformation.validation import check_types, problems

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.cloudformation.conditions import check_functions
 from sandbox.cloudformation.graph import check_references, dependencies
-from sandbox.cloudformation.intrinsics import check_functions
 from sandbox.cloudformation.registry import handlers
 from sandbox.cloudformation.template import check_size, parse
 from sandbox.cloudformation.validation import check_types, problems

@@ -275,6 +275,17 @@ def queue(**properties: Any) -> dict[str, Any]:
     return {"Type": QUEUE, "Properties": properties}
 
 
+# Six resources, some of which need others.
+CHAIN: dict[str, Any] = {
+    "A": queue(),
+    "B": queue(QueueName={"Fn::Sub": "${A}-b"}),
+    "C": queue(Tags=[{"Key": "of", "Value": {"Fn::GetAtt": ["B", "Arn"]}}]),
+    "D": queue() | {"DependsOn": "C"},
+    "E": {"Type": TOPIC, "Properties": {"DisplayName": {"Ref": "A"}}},
+    "F": queue() | {"DependsOn": ["D", "E"]},
+}
+
+
 @contextmanager
 def stack_world() -> Iterator[StackWorld]:
     """Run one."""

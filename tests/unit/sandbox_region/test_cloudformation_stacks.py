@@ -9,23 +9,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from sandbox.api.errors import AwsError
 
-from .stack_world import QUEUE, TOPIC, StackWorld, queue, stack_world
-
-# Six resources, some of which need others.
-CHAIN: dict[str, Any] = {
-    "A": queue(),
-    "B": queue(QueueName={"Fn::Sub": "${A}-b"}),
-    "C": queue(Tags=[{"Key": "of", "Value": {"Fn::GetAtt": ["B", "Arn"]}}]),
-    "D": queue() | {"DependsOn": "C"},
-    "E": {"Type": TOPIC, "Properties": {"DisplayName": {"Ref": "A"}}},
-    "F": queue() | {"DependsOn": ["D", "E"]},
-}
+from .stack_world import CHAIN, QUEUE, StackWorld, queue, stack_world
 
 
 @pytest.fixture(name="cfn")
@@ -61,119 +50,6 @@ def test_independent_resources_are_made_side_by_side(cfn: StackWorld) -> None:
     assert cfn.settled("s") == "CREATE_COMPLETE"
 
 
-@pytest.mark.parametrize("failing", CHAIN)
-def test_a_create_that_fails_at_any_resource_rolls_back_to_nothing(cfn: StackWorld, failing: str) -> None:
-    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-failure-options.html"""
-    cfn.cloud.faults[("create", failing)] = "no capacity"
-    assert cfn.create(CHAIN) == "ROLLBACK_COMPLETE"
-    assert cfn.cloud.things == {}
-    assert (failing, "CREATE_FAILED", "no capacity") in cfn.events()
-    assert cfn.reasons("ROLLBACK_IN_PROGRESS") == [
-        f"The following resource(s) failed to create: [{failing}]. Rollback requested by user."
-    ]
-    removed = [name for verb, name in cfn.cloud.verbs if verb == "delete"]
-    created = [name for verb, name in cfn.cloud.verbs if verb == "create" and name != failing]
-    assert sorted(removed) == sorted(created)
-    with pytest.raises(AwsError, match="is in ROLLBACK_COMPLETE state and can not be updated"):
-        cfn.update(CHAIN)
-    assert cfn.delete() == "DELETE_COMPLETE"
-
-
-def test_what_waits_is_cancelled_when_another_resource_fails(cfn: StackWorld) -> None:
-    cfn.cloud.held["A"] = threading.Event()
-    cfn.cloud.faults[("create", "B")] = "broken"
-    assert cfn.create({"A": queue(), "B": queue()}) == "ROLLBACK_COMPLETE"
-    assert ("A", "CREATE_FAILED", "Resource creation cancelled") in cfn.events()
-
-
-def test_a_failed_create_is_kept_or_deleted_when_the_caller_wants_it_so(cfn: StackWorld) -> None:
-    cfn.cloud.faults[("create", "B")] = "broken"
-    assert cfn.create(CHAIN, DisableRollback=True) == "CREATE_FAILED"
-    assert cfn.physical_id("A") in cfn.cloud.things
-    cfn("RollbackStack", StackName="s")
-    assert cfn.settled("s") == "ROLLBACK_COMPLETE"
-    assert cfn.cloud.things == {}
-    assert cfn.create(CHAIN, name="other", OnFailure="DELETE") == "DELETE_COMPLETE"
-
-
-def test_a_resource_that_is_to_be_retained_stays_when_its_creation_is_rolled_back(cfn: StackWorld) -> None:
-    """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html"""
-    kept = queue(QueueName="kept") | {"DeletionPolicy": "Retain"}
-    gone = queue(QueueName="gone") | {"DeletionPolicy": "RetainExceptOnCreate"}
-    cfn.cloud.faults[("create", "Last")] = "broken"
-    status = cfn.create({"Kept": kept, "Gone": gone, "Last": queue() | {"DependsOn": ["Kept", "Gone"]}})
-    assert status == "ROLLBACK_COMPLETE"
-    assert list(cfn.cloud.things) == ["kept"]
-
-
-def test_an_update_that_fails_puts_everything_back(cfn: StackWorld) -> None:
-    cfn.create({"A": queue(DelaySeconds=1), "B": queue(DelaySeconds=2), "Old": queue(QueueName="old")})
-    before = {name: dict(value) for name, value in cfn.cloud.things.items()}
-    cfn.cloud.faults[("create", "Last")] = "no capacity"
-    status = cfn.update(
-        {
-            "A": queue(DelaySeconds=10),
-            "B": queue(QueueName="replaced"),
-            "New": queue() | {"DependsOn": "A"},
-            "Last": queue() | {"DependsOn": ["A", "B", "New"]},
-        },
-        template_outputs={"Never": {"Value": "seen"}},
-    )
-    assert status == "UPDATE_ROLLBACK_COMPLETE"
-    assert cfn.cloud.things == before
-    assert cfn.outputs() == {}
-    assert cfn("GetTemplate", StackName="s")["TemplateBody"].count("Last") == 0
-    assert cfn.reasons("UPDATE_ROLLBACK_IN_PROGRESS") == [
-        "The following resource(s) failed to create: [Last]. "
-    ]
-    listed = cfn("ListStackResources", StackName="s")["StackResourceSummaries"]
-    assert {each["LogicalResourceId"] for each in listed} == {"A", "B", "Old"}
-    assert cfn.drifts() == {name: ("IN_SYNC", []) for name in ("A", "B", "Old")}
-
-
-def test_a_resource_whose_own_update_fails_is_put_back_too(cfn: StackWorld) -> None:
-    cfn.create({"A": queue(DelaySeconds=1)})
-    cfn.cloud.faults[("update", "A")] = "throttled"
-    cfn("UpdateStack", StackName="s", TemplateBody=json.dumps({"Resources": {"A": queue(DelaySeconds=2)}}))
-    assert cfn.settled("s") == "UPDATE_ROLLBACK_FAILED"
-    cfn.cloud.faults.clear()
-    cfn("ContinueUpdateRollback", StackName="s")
-    assert cfn.settled("s") == "UPDATE_ROLLBACK_COMPLETE"
-    assert cfn.cloud.things == {cfn.physical_id("A"): {"DelaySeconds": 1}}
-
-
-def test_a_failed_update_that_is_kept_can_be_undone_later_or_mended(cfn: StackWorld) -> None:
-    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-failure-options.html"""
-    cfn.create({"A": queue(DelaySeconds=1)})
-    before = dict(cfn.cloud.things)
-    wanted = {"A": queue(DelaySeconds=2), "B": queue() | {"DependsOn": "A"}}
-    cfn.cloud.faults[("create", "B")] = "no capacity"
-    assert cfn.update(wanted, DisableRollback=True) == "UPDATE_FAILED"
-    assert cfn.cloud.things == {cfn.physical_id("A"): {"DelaySeconds": 2}}
-    cfn("RollbackStack", StackName="s")
-    assert cfn.settled("s") == "UPDATE_ROLLBACK_COMPLETE"
-    assert cfn.cloud.things == before
-    assert cfn.update(wanted, DisableRollback=True) == "UPDATE_FAILED"
-    cfn.cloud.faults.clear()
-    assert cfn.update(wanted) == "UPDATE_COMPLETE"
-    assert len(cfn.cloud.things) == 2
-
-
-def test_a_failed_create_that_is_kept_can_be_mended(cfn: StackWorld) -> None:
-    cfn.cloud.faults[("create", "B")] = "no capacity"
-    assert cfn.create(CHAIN, DisableRollback=True) == "CREATE_FAILED"
-    cfn.cloud.faults.clear()
-    assert cfn.update(CHAIN) == "UPDATE_COMPLETE"
-    assert len(cfn.cloud.things) == 6
-
-
-def test_an_error_nobody_expected_ends_in_the_events_too(cfn: StackWorld) -> None:
-    assert cfn.create({"A": queue(QueueName={"Fn::Join": ["-", [{"Fn::GetAtt": 5}]]})}) == "ROLLBACK_COMPLETE"
-    assert "every Fn::GetAtt object requires two" in str(cfn.reasons("CREATE_FAILED"))
-    assert cfn.create({"A": queue(QueueName={"Fn::Select": ["x", ["a"]]})}, name="t") == "ROLLBACK_COMPLETE"
-    assert "invalid literal for int()" in str(cfn.reasons("CREATE_FAILED", "t"))
-
-
 def test_a_replaced_resource_is_removed_only_after_everything_else_worked(cfn: StackWorld) -> None:
     cfn.create({"A": queue(QueueName="one"), "B": queue(Tags=[{"Key": "of", "Value": {"Ref": "A"}}])})
     cfn.cloud.verbs.clear()
@@ -198,20 +74,6 @@ def test_a_custom_named_resource_can_not_be_replaced_under_its_name(cfn: StackWo
     assert cfn.cloud.things == {"one": {"QueueName": "one"}}
 
 
-def test_dependants_are_evaluated_again_and_changed_only_if_they_differ(cfn: StackWorld) -> None:
-    def stack(delay: int) -> dict[str, Any]:
-        return {
-            "A": queue(DelaySeconds=delay),
-            "ByDelay": queue(Tags=[{"Key": "of", "Value": {"Fn::GetAtt": "A.DelaySeconds"}}]),
-            "ByName": queue(Tags=[{"Key": "of", "Value": {"Ref": "A"}}]),
-        }
-
-    cfn.create(stack(1))
-    cfn.cloud.verbs.clear()
-    assert cfn.update(stack(2)) == "UPDATE_COMPLETE"
-    assert cfn.cloud.verbs == [("update", "A"), ("update", "ByDelay")]
-
-
 def test_removed_resources_go_last_as_their_policies_say(cfn: StackWorld) -> None:
     cluster = {"Type": "AWS::RDS::DBCluster", "Properties": {"Engine": "aurora-mysql"}}
     cfn.create(
@@ -231,12 +93,6 @@ def test_removed_resources_go_last_as_their_policies_say(cfn: StackWorld) -> Non
     assert list(cfn.cloud.things) == ["kept"]
 
 
-def test_what_is_replaced_is_kept_when_its_policy_says_so(cfn: StackWorld) -> None:
-    cfn.create({"A": queue(QueueName="one")})
-    cfn.update({"A": queue(QueueName="two") | {"UpdateReplacePolicy": "Retain"}})
-    assert sorted(cfn.cloud.things) == ["one", "two"]
-
-
 def test_a_stack_is_deleted_in_the_reverse_order(cfn: StackWorld) -> None:
     cfn.create(CHAIN)
     cfn.cloud.verbs.clear()
@@ -253,15 +109,6 @@ def test_a_stack_is_deleted_in_the_reverse_order(cfn: StackWorld) -> None:
     assert cfn.create(CHAIN) == "CREATE_COMPLETE", "the name is free again"
 
 
-def test_a_delete_that_fails_can_be_repeated_or_retain_what_fails(cfn: StackWorld) -> None:
-    cfn.create(CHAIN)
-    cfn.cloud.faults[("delete", "D")] = "not empty"
-    assert cfn.delete() == "DELETE_FAILED"
-    assert cfn.reasons("DELETE_FAILED")[-1] == "The following resource(s) failed to delete: [D]. "
-    assert cfn.delete(RetainResources=["D"]) == "DELETE_COMPLETE"
-    assert len(cfn.cloud.things) == 1
-
-
 def test_a_stack_that_is_busy_refuses_other_operations(cfn: StackWorld) -> None:
     cfn.create({"A": queue()})
     cfn.cloud.held["A"] = threading.Event()
@@ -275,17 +122,6 @@ def test_a_stack_that_is_busy_refuses_other_operations(cfn: StackWorld) -> None:
         cfn("CreateStack", StackName="s", TemplateBody=body)
     cfn.cloud.held["A"].set()
     assert cfn.settled("s") == "UPDATE_COMPLETE"
-
-
-def test_an_update_under_way_can_be_cancelled(cfn: StackWorld) -> None:
-    cfn.create({"A": queue()})
-    cfn.cloud.held["B"] = threading.Event()
-    body = json.dumps({"Resources": {"A": queue(DelaySeconds=1), "B": queue()}})
-    cfn("UpdateStack", StackName="s", TemplateBody=body)
-    cfn.until(lambda: cfn.cloud.verbs, lambda verbs: ("create", "B") in verbs)
-    cfn("CancelUpdateStack", StackName="s")
-    assert cfn.settled("s") == "UPDATE_ROLLBACK_COMPLETE"
-    assert list(cfn.cloud.things.values()) == [{}]
 
 
 def test_a_stack_can_be_deleted_while_it_is_created(cfn: StackWorld) -> None:
@@ -371,90 +207,6 @@ def test_a_stack_policy_denies_what_it_does_not_allow(cfn: StackWorld) -> None:
     assert cfn.cloud.things["one"] == {"QueueName": "one", "DelaySeconds": 1}
 
 
-def test_an_export_in_use_can_not_be_removed_changed_or_made_twice(cfn: StackWorld) -> None:
-    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html"""
-    exported = {"Name": {"Value": {"Ref": "A"}, "Export": {"Name": "the-queue"}}}
-    cfn.create({"A": queue(QueueName="one")}, template_outputs=exported)
-    user = {"B": queue(Tags=[{"Key": "of", "Value": {"Fn::ImportValue": "the-queue"}}])}
-    assert cfn.create(user, name="user") == "CREATE_COMPLETE"
-    assert cfn("ListImports", ExportName="the-queue")["Imports"] == ["user"]
-    assert [each["Value"] for each in cfn("ListExports")["Exports"]] == ["one"]
-    with pytest.raises(AwsError, match="Cannot delete export the-queue as it is in use by user"):
-        cfn("DeleteStack", StackName="s")
-    assert cfn.update({"A": queue(QueueName="two")}, template_outputs=exported) == "UPDATE_ROLLBACK_COMPLETE"
-    assert cfn.reasons("UPDATE_ROLLBACK_IN_PROGRESS") == [
-        "Cannot update export the-queue as it is in use by user"
-    ]
-    assert cfn.create({"A": queue()}, name="other", template_outputs=exported) == "ROLLBACK_COMPLETE"
-    cfn.delete("user")
-    assert cfn.delete() == "DELETE_COMPLETE"
-
-
-def test_a_weak_reference_reads_another_stack_and_holds_nothing_fast(cfn: StackWorld) -> None:
-    """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getstackoutput.html"""
-    cfn.create({"A": queue(QueueName="one")}, template_outputs={"Name": {"Value": {"Ref": "A"}}})
-    weak = {"Fn::GetStackOutput": {"StackName": "s", "OutputName": "Name"}}
-    reader = {"B": queue(Tags=[{"Key": "of", "Value": weak}])}
-    assert cfn.create(reader, name="reader") == "CREATE_COMPLETE"
-    assert cfn.cloud.things[cfn.physical_id("B", "reader")]["Tags"] == [{"Key": "of", "Value": "one"}]
-    cfn.update({"A": queue(QueueName="two")}, template_outputs={"Name": {"Value": {"Ref": "A"}}})
-    assert cfn.cloud.things[cfn.physical_id("B", "reader")]["Tags"] == [{"Key": "of", "Value": "one"}]
-    assert cfn.update(reader, name="reader") == "UPDATE_COMPLETE"
-    assert cfn.cloud.things[cfn.physical_id("B", "reader")]["Tags"] == [{"Key": "of", "Value": "two"}]
-    assert cfn.delete() == "DELETE_COMPLETE"
-
-
-def test_a_weak_reference_to_a_missing_stack_or_output_is_an_error_that_names_it(cfn: StackWorld) -> None:
-    cfn.create({"A": queue()}, name="there")
-    for stack, wanted in (
-        ("absent", "Stack with id absent does not exist"),
-        ("there", "there has no output Name"),
-    ):
-        weak = {"Fn::GetStackOutput": {"StackName": stack, "OutputName": "Name"}}
-        assert cfn.create({"A": queue(QueueName=weak)}, name=f"of-{stack}") == "ROLLBACK_COMPLETE"
-        assert wanted in str(cfn.reasons("CREATE_FAILED", f"of-{stack}"))
-
-
-def test_a_dynamic_reference_is_looked_up_when_its_resource_changes_and_never_else(cfn: StackWorld) -> None:
-    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html"""
-    tags = [{"Key": "ami", "Value": "{{resolve:ssm:/api/ami}}"}]
-    cfn.cloud.parameters["/api/ami"] = "ami-1"
-    cfn.create({"A": queue(Tags=tags)})
-    name = cfn.physical_id("A")
-    assert cfn.cloud.things[name] == {"Tags": [{"Key": "ami", "Value": "ami-1"}]}
-    cfn.cloud.parameters["/api/ami"] = "ami-2"
-    with pytest.raises(AwsError, match="No updates"):
-        cfn.update({"A": queue(Tags=tags)})
-    assert cfn.drifts() == {"A": ("IN_SYNC", [])}
-    cfn.update({"A": queue(Tags=tags, DelaySeconds=1)})
-    assert cfn.cloud.things[name]["Tags"] == [{"Key": "ami", "Value": "ami-2"}]
-    missing = queue(QueueName="{{resolve:ssm:/no/such}}")
-    assert cfn.create({"A": missing}, name="other") == "ROLLBACK_COMPLETE"
-    assert "Unable to fetch parameters [/no/such]" in str(cfn.reasons("CREATE_FAILED", "other"))
-
-
-def test_a_secret_reaches_its_resource_and_no_other_place(cfn: StackWorld) -> None:
-    cfn.cloud.secrets["db"] = json.dumps({"password": "hunter2"})
-    reference = "{{resolve:secretsmanager:db:SecretString:password}}"
-    cluster = {"Engine": "aurora-mysql", "MasterUserPassword": reference}
-    cfn.create({"A": {"Type": "AWS::RDS::DBCluster", "Properties": cluster}})
-    assert cfn.cloud.things[cfn.physical_id("A")]["MasterUserPassword"] == "hunter2"
-    cfn.update({"A": {"Type": "AWS::RDS::DBCluster", "Properties": {**cluster, "Port": "3306"}}})
-    cfn.drifts()
-    assert cfn.cloud.things[cfn.physical_id("A")]["Port"] == 3306
-    assert "hunter2" not in repr(cfn.stacks)
-
-
-def test_functions_the_region_does_not_have_are_refused_by_name(cfn: StackWorld) -> None:
-    for value, wanted in (
-        ("{{resolve:ssm-secure:/x:1}}", "{{resolve:ssm-secure:..}} is not supported by the local AWS region"),
-        ({"Fn::Transform": {"Name": "X"}}, "with Fn::Transform is not supported by the local AWS region"),
-    ):
-        with pytest.raises(AwsError, match=wanted):
-            cfn.create({"A": queue(QueueName=value)})
-    assert cfn.stacks.by_id == {}
-
-
 def test_the_same_token_is_the_same_request(cfn: StackWorld) -> None:
     body = json.dumps({"Resources": {"A": queue()}})
     first = cfn("CreateStack", StackName="s", TemplateBody=body, ClientRequestToken="t")
@@ -470,23 +222,6 @@ def test_events_come_in_pages_the_newest_first(cfn: StackWorld) -> None:
     assert (len(page["StackEvents"]), page["StackEvents"][0]["LogicalResourceId"]) == (100, "s")
     assert len(cfn.events()) == 162
     assert len({each["EventId"] for each in page["StackEvents"]}) == 100
-
-
-def test_a_resource_under_a_condition_that_is_false_is_not_there(cfn: StackWorld) -> None:
-    def create(kind: str) -> None:
-        cfn.create(
-            {"A": queue(), "B": queue() | {"Condition": "IsProduction"}},
-            name=kind,
-            template_parameters={"Kind": {"Type": "String"}},
-            template_conditions={"IsProduction": {"Fn::Equals": [{"Ref": "Kind"}, "production"]}},
-            template_outputs={"B": {"Value": {"Ref": "B"}, "Condition": "IsProduction"}},
-            Parameters=[{"ParameterKey": "Kind", "ParameterValue": kind}],
-        )
-
-    create("production")
-    create("test")
-    assert list(cfn.outputs("production")) == ["B"]
-    assert (cfn.outputs("test"), len(cfn.cloud.things)) == ({}, 3)
 
 
 def test_types_and_properties_that_can_not_be_made_are_named_before_anything_is(cfn: StackWorld) -> None:

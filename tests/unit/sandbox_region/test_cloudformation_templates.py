@@ -14,14 +14,10 @@ import pytest
 
 from sandbox.api.errors import AwsError
 from sandbox.cloudformation import parameters
+from sandbox.cloudformation.conditions import evaluate_conditions
 from sandbox.cloudformation.differences import differences
 from sandbox.cloudformation.graph import Reference, check_references, dependencies, in_order
-from sandbox.cloudformation.intrinsics import (
-    KNOWN_AFTER_APPLY,
-    Scope,
-    Unresolvable,
-    evaluate_conditions,
-)
+from sandbox.cloudformation.intrinsics import KNOWN_AFTER_APPLY, Scope, Unresolvable
 from sandbox.cloudformation.schemas import schema
 from sandbox.cloudformation.template import BODY_LIMIT, Template, check_size, parse
 from sandbox.cloudformation.validation import unsupported_paths
