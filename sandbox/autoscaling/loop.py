@@ -52,7 +52,7 @@ class Loop:
         self._busy: set[str] = set()
         self._timers: dict[str, tuple[datetime, Timer]] = {}
         self._notes: list[Note] = []
-        # Of instances that no group knows, while some group's work is carried out: its launches may be theirs.
+        # Of instances that no group knows, while work is carried out: it may be their launch.
         self._early: list[Note] = []
         self._works = 0
         self._is_closed = False

@@ -8,10 +8,22 @@ from collections import Counter
 import pytest
 
 from sandbox.autoscaling.member import Lifecycle
+from sandbox.autoscaling.work import Outcome, Work
 
 from .autoscaling_fleet import BOOT_S, Fleet
 
 TARGETS = ("tg-1",)
+
+
+class HastyFleet(Fleet):
+    """Instances run before the call that launches them is answered."""
+
+    def carry_out(self, work: Work) -> Outcome:
+        outcome = super().carry_out(work)
+        for made in outcome.launches.values():
+            self._enter(made)  # type: ignore[arg-type]
+        self.clock.advance(0)
+        return outcome
 
 
 @pytest.fixture(name="fleet")
@@ -25,6 +37,13 @@ def test_one_call_per_zone_launches_however_many(fleet: Fleet) -> None:
     fleet.clock.advance(BOOT_S)
     assert [order.count for work in fleet.works for order in work.orders] == [100] * 4
     assert Counter(member.state for member in group.members.values()) == {Lifecycle.IN_SERVICE: 400}
+
+
+def test_an_instance_may_run_before_its_launch_is_answered() -> None:
+    fleet = HastyFleet()
+    group = fleet.group(2)
+    fleet.clock.advance(0)
+    assert {member.state for member in group.members.values()} == {Lifecycle.IN_SERVICE}
 
 
 def test_instances_that_the_balancer_finds_ill_are_replaced_once_their_grace_is_over(fleet: Fleet) -> None:
