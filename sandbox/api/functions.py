@@ -19,6 +19,7 @@ def install(patches: Patches) -> None:
     """Put the corrections in place."""
     patches.replace(LambdaFunction, "__init__", _made(LambdaFunction.__init__))
     patches.replace(LambdaFunction, "update_configuration", _updated(LambdaFunction.update_configuration))
+    patches.replace(LambdaFunction, "update_function_code", _recoded(LambdaFunction.update_function_code))
     patches.replace(LambdaFunction, "get_configuration", _shown(LambdaFunction.get_configuration))
     patches.replace(LambdaBackend, "create_function", _create(LambdaBackend.create_function))
     original = LambdaBackend.put_function_event_invoke_config
@@ -58,6 +59,16 @@ def _updated(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
         return shown
 
     return update_configuration
+
+
+def _recoded(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    def update_function_code(function: Any, spec: dict[str, Any]) -> dict[str, Any]:
+        """Apply the architecture that comes with the code."""
+        if spec.get("Architectures"):
+            function.architectures = spec["Architectures"]
+        return original(function, spec)
+
+    return update_function_code
 
 
 def _shown(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:

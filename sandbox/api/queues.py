@@ -7,14 +7,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from moto.core.responses import ActionResult
+from moto.core.utils import camelcase_to_underscores
 from moto.sns.models import SNSBackend, Topic
 from moto.sns.responses import SNSResponse
 from moto.sqs.models import Queue
 
+from sandbox.api.errors import unsupported
 from sandbox.api.patches import Patches
 
 # What moto keeps of a topic and does not show: attribute of AWS, attribute of moto.
 _TOPIC_ATTRIBUTES = {"SignatureVersion": "signature_version", "TracingConfig": "tracing_config"}
+_KNOWN = {
+    *_TOPIC_ATTRIBUTES.values(),
+    "content_based_deduplication",
+    "delivery_policy",
+    "display_name",
+    "fifo_topic",
+    "kms_master_key_id",
+    "policy",
+}
 
 
 def install(patches: Patches) -> None:
@@ -26,6 +37,8 @@ def install(patches: Patches) -> None:
     for attribute in _TOPIC_ATTRIBUTES.values():
         patches.replace(Topic, attribute, None)
     patches.replace(SNSResponse, "get_topic_attributes", _topic_attributes(SNSResponse.get_topic_attributes))
+    patches.replace(SNSBackend, "create_topic", _create_topic(SNSBackend.create_topic))
+    patches.replace(SNSBackend, "set_topic_attribute", _set_topic(SNSBackend.set_topic_attribute))
     original = SNSBackend.set_subscription_attributes
     patches.replace(SNSBackend, "set_subscription_attributes", _set_subscription(original))
 
@@ -70,6 +83,32 @@ def _topic_attributes(original: Callable[[Any], ActionResult]) -> Callable[[Any]
         return ActionResult(answer)
 
     return get_topic_attributes
+
+
+def _create_topic(original: Callable[..., Any]) -> Callable[..., Any]:
+    def create_topic(
+        backend: Any, name: str, attributes: dict[str, str] | None = None, tags: dict[str, str] | None = None
+    ) -> Any:
+        """Refuse attributes that nobody would read."""
+        for attribute in attributes or {}:
+            _check_topic_attribute(camelcase_to_underscores(attribute))
+        return original(backend, name, attributes, tags)
+
+    return create_topic
+
+
+def _set_topic(original: Callable[..., None]) -> Callable[..., None]:
+    def set_topic_attribute(backend: Any, topic_arn: str, attribute_name: str, attribute_value: Any) -> None:
+        """Refuse attributes that nobody would read."""
+        _check_topic_attribute(attribute_name)
+        original(backend, topic_arn, attribute_name, attribute_value)
+
+    return set_topic_attribute
+
+
+def _check_topic_attribute(name: str) -> None:
+    if name not in _KNOWN:
+        raise unsupported(f"A topic's attribute {name}")
 
 
 def _set_subscription(original: Callable[..., None]) -> Callable[..., None]:

@@ -89,6 +89,7 @@ def test_a_function_goes_round(call: Call, role: str) -> None:
     )
     changes = (
         {
+            "Architectures": ["arm64"],
             "Code": {"S3Bucket": BUNDLES, "S3Key": "two.zip"},
             "Environment": {"Variables": {"B": "2"}},
             "MemorySize": 1024,

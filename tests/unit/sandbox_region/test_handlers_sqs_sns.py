@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sandbox.cloudformation.handler import Call, HandlerError
 from sandbox.cloudformation.registry import handlers
@@ -132,6 +133,13 @@ def test_a_topic_goes_round(call: Call, queue: Any) -> None:
         {name: REMOVED for name in given if name != "TopicName"},
     )
     travel(call, Trip("AWS::SNS::Topic", given, changes))
+
+
+def test_an_attribute_of_a_topic_that_nobody_reads_is_refused_by_name(call: Call, topic: Any) -> None:
+    with pytest.raises(ClientError, match="archive_policy is not supported"):
+        call.client("sns").set_topic_attributes(
+            TopicArn=topic.physical_id, AttributeName="ArchivePolicy", AttributeValue="{}"
+        )
 
 
 def test_an_ordered_topic_goes_round(call: Call) -> None:
