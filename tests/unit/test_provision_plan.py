@@ -200,9 +200,9 @@ def test_what_holds_data_is_not_removed_unless_it_is_named(lab: Lab) -> None:
         "slipway-dev-queues/Jobs (AWS::SQS::Queue) would be removed, and with it messages"
     ]
     assert (
-        "refused without --allow-replace slipway-dev-queues/Jobs: slipway-dev-queues/Jobs (AWS::SQS::Queue) "
-        "would be removed, and with it messages"
-    ) in provision.plan_lines(plan)
+        "refused: slipway-dev-queues/Jobs (AWS::SQS::Queue) would be removed, and with it messages; "
+        "--allow-replace\n  slipway-dev-queues/Jobs allows it"
+    ) in "\n".join(provision.plan_lines(plan))
 
 
 def test_a_protected_environment_asks_to_be_confirmed() -> None:

@@ -120,7 +120,8 @@ def _strangers(plan: ProvisionPlan) -> Iterator[str]:
 
 def _refusals(plan: ProvisionPlan) -> Iterator[str]:
     for each in plan.forbidden:
-        yield f"refused without --allow-replace {each.stack}/{each.change.logical_id}: {each}"
+        allowed = f"--allow-replace {each.stack}/{each.change.logical_id} allows it"
+        yield from wrap(f"refused: {each}; {allowed}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _cost(plan: ProvisionPlan) -> Iterator[str]:
