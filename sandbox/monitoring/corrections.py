@@ -23,8 +23,16 @@ MOST_DATA = 50_000
 _KEPT = ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "history")
 
 
-def install(patches: Patches) -> None:
-    """Put the correction into moto."""
+Changed = Callable[[str, str], None]
+
+
+def install(patches: Patches, changed: Changed) -> None:
+    """Put the corrections into moto; `changed` is told an alarm's name and the state it left.
+
+    It is called with the lock of CloudWatch held, and must only take note.
+    """
+    setting = _telling(CloudWatchBackend.set_alarm_state, changed)
+    patches.replace(CloudWatchBackend, "set_alarm_state", setting)
     patches.replace(CloudWatchBackend, "put_metric_alarm", _putting(CloudWatchBackend.put_metric_alarm))
     patches.replace(CloudWatchBackend, "put_metric_data", _keeping_few(CloudWatchBackend.put_metric_data))
 
@@ -37,6 +45,18 @@ def _keeping_few(original: Callable[..., Any]) -> Callable[..., Any]:
             del backend.metric_data[:-MOST_DATA]
 
     return put_metric_data
+
+
+def _telling(original: Callable[..., Any], changed: Changed) -> Callable[..., Any]:
+    def set_alarm_state(backend: Any, alarm_name: str, *arguments: Any) -> None:
+        """Set the state, and let what an alarm triggers happen, whoever has set it."""
+        alarm = backend.alarms.get(alarm_name)
+        before = alarm.state_value if alarm else ""
+        original(backend, alarm_name, *arguments)
+        if alarm.state_value != before:
+            changed(alarm_name, before)
+
+    return set_alarm_state
 
 
 def _putting(original: Callable[..., Any]) -> Callable[..., Any]:

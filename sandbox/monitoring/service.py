@@ -46,7 +46,7 @@ class Monitoring:
 
     def install(self, patches: Patches) -> None:
         """Put corrections into moto."""
-        corrections.install(patches)
+        corrections.install(patches, self._note_change)
 
     def start(self) -> None:
         """Tick at each full minute."""
@@ -91,28 +91,37 @@ class Monitoring:
         before = alarm["StateValue"]
         entered = alarms.state(alarm, values, before)
         if entered != before:
-            reason = alarms.reason(alarm, values, entered)
             self._around.calls.client("cloudwatch").set_alarm_state(
-                AlarmName=alarm["AlarmName"], StateValue=entered, StateReason=reason
+                AlarmName=alarm["AlarmName"],
+                StateValue=entered,
+                StateReason=alarms.reason(alarm, values, entered),
             )
-            if alarm.get("ActionsEnabled", True):
-                self._tell(alarm, entered, reason)
         known = [value for value in values if value is not None]
         if entered == ALARM and known and alarm.get("ActionsEnabled", True):
             for follower in self._followers:
                 follower(alarm, known[-1])
 
-    def _tell(self, alarm: Mapping[str, Any], entered: str, reason: str) -> None:
+    def _note_change(self, name: str, before: str) -> None:
+        self._around.clock.after(0, lambda: self._tell(name, before))
+
+    def _tell(self, name: str, before: str) -> None:
+        found = self._around.calls.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        for alarm in found:
+            if alarm.get("ActionsEnabled", True):
+                self._tell_topics(alarm, before)
+
+    def _tell_topics(self, alarm: Mapping[str, Any], before: str) -> None:
+        entered = alarm["StateValue"]
         message = {
             "AlarmName": alarm["AlarmName"],
             "AlarmDescription": alarm.get("AlarmDescription"),
             "AWSAccountId": self._around.account_id,
             "NewStateValue": entered,
-            "NewStateReason": reason,
+            "NewStateReason": alarm["StateReason"],
             "StateChangeTime": f"{self._around.clock.now():%Y-%m-%dT%H:%M:%S.000+0000}",
             "Region": self._around.region,
             "AlarmArn": alarm["AlarmArn"],
-            "OldStateValue": alarm["StateValue"],
+            "OldStateValue": before,
         }
         for arn in alarm.get(_ACTIONS[entered], ()):
             if arn.startswith(TOPIC):

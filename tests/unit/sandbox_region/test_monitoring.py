@@ -53,6 +53,9 @@ def test_an_alarm_tells_its_topics_when_its_state_changes(world: World) -> None:
     assert state() == ("ALARM", [["waiting", "OK", "ALARM"]])
     reason = cloudwatch.describe_alarms()["MetricAlarms"][0]["StateReason"]
     assert reason == "Threshold Crossed: 1 datapoint [1.0] was greater than the threshold (0.0)."
+    cloudwatch.set_alarm_state(AlarmName="waiting", StateValue="OK", StateReason="a drill")
+    world.pass_time()
+    assert state() == ("OK", [["waiting", "ALARM", "OK"]])
 
 
 def test_an_action_that_nothing_would_carry_out_is_refused(world: World) -> None:
