@@ -38,11 +38,14 @@ def unless_absent(fetch: Callable[[], Any], *codes: str) -> Any | None:
 
 @contextmanager
 def undone_by(undo: Callable[[], Any]) -> Iterator[None]:
-    """Call `undo` if the block fails, and let the failure go on."""
+    """Call `undo` if the block fails, and let the failure go on; say so if that fails as well."""
     try:
         yield
-    except (ClientError, HandlerError):
-        undo()
+    except (ClientError, HandlerError) as error:
+        try:
+            undo()
+        except (ClientError, HandlerError) as second:
+            raise HandlerError(f"{error} What had been made could not be removed: {second}") from error
         raise
 
 
