@@ -45,7 +45,7 @@ class Change:
     def as_dict(self) -> dict[str, object]:
         """Return the change for `--json`."""
         return {
-            "effect": self.effect.value,
+            "effect": self.effect.name.lower(),
             "logical_id": self.logical_id,
             "type": self.type_name,
             "physical_id": self.physical_id,

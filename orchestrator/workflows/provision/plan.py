@@ -65,7 +65,7 @@ class StackPlan:
         """Return the plan of the stack for `--json`."""
         return {
             "stack": self.name,
-            "action": self.action.value,
+            "action": self.action.name.lower(),
             "from": "change set" if self.change_set_id else "template",
             "changes": [change.as_dict() for change in self.changes],
             "settings": list(self.settings),

@@ -57,7 +57,7 @@ class ProvisionResult:
         rows = [
             {
                 "stack": each.name,
-                "fate": each.fate.value,
+                "fate": each.fate.name.lower(),
                 "seconds": round(each.seconds, 1),
                 "reason": each.reason,
                 "outputs": dict(each.outputs),
