@@ -142,7 +142,7 @@ def execute_change_set(engine: Engine, asked: Parameters) -> Answer:
     """ExecuteChangeSet. The stack's other change sets are not valid any more: they are deleted."""
     stack, change_set = _find(engine.world, asked)
     token = asked.get("ClientRequestToken")
-    if token is not None and stack.running is not None and stack.running.token == token:
+    if stack.has_heard(token):
         return {}
     if change_set.execution_status != "AVAILABLE":
         raise AwsError(

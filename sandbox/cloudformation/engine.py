@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from sandbox.cloudformation.creation import create_stack, fail_create
@@ -101,8 +102,9 @@ class Engine:
     def close(self) -> None:
         """Stop; waits are cut short, and what is in the middle of a call may finish it."""
         self.world.closing.set()
+        end = time.monotonic() + PATIENCE_S
         for thread in list(self._threads):
-            thread.join(PATIENCE_S)
+            thread.join(max(0.0, end - time.monotonic()))
         self.world.pool.shutdown(wait=False, cancel_futures=True)
 
     def _settle(self, stack: Stack) -> None:

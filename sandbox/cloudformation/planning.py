@@ -121,7 +121,9 @@ def make_plan(world: World, stack_id: str, stack_name: str, source: Source) -> P
 def look_up_parameters(world: World, source: Source) -> None:
     """Fill in the values of parameters, of which some are in the parameter store."""
     dynamic = Dynamic(world.client)
-    source.values.update(parameters.resolved(parse(source.body), source.parameters, dynamic.parameter))
+    found = parameters.resolved(parse(source.body), source.parameters, dynamic.parameter)
+    with world.lock:
+        source.values.update(found)
 
 
 def output_values(plan: Plan, scope: Scope) -> dict[str, dict[str, Any]]:

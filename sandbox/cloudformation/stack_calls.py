@@ -100,7 +100,7 @@ def update_stack(engine: Engine, asked: Parameters) -> Answer:
     world = engine.world
     stack = find_living(world, asked)
     token = asked.get("ClientRequestToken")
-    if token is not None and stack.running is not None and stack.running.token == token:
+    if stack.has_heard(token):
         return {"StackId": stack.stack_id}
     check_updatable(stack)
     template = read_template(world, asked, stack)

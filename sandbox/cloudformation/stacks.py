@@ -186,6 +186,11 @@ class Stack:
         """Whether an operation is under way."""
         return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
 
+    def has_heard(self, token: str | None) -> bool:
+        """Return whether a request with this token was taken already."""
+        is_running = self.running is not None and self.running.token == token
+        return token is not None and (is_running or any(each.token == token for each in self.events))
+
     def find_change_set(self, name_or_id: str) -> ChangeSet | None:
         """Return a change set by name or id."""
         for each in self.change_sets.values():

@@ -214,6 +214,11 @@ def test_the_same_token_is_the_same_request(cfn: StackWorld) -> None:
     cfn.settled("s")
     events = cfn("DescribeStackEvents", StackName="s")["StackEvents"]
     assert {each["ClientRequestToken"] for each in events[1:]} == {"t"}
+    changed = json.dumps({"Resources": {"A": queue(DelaySeconds=1)}})
+    for _ in range(2):
+        cfn("UpdateStack", StackName="s", TemplateBody=changed, ClientRequestToken="u")
+        cfn.settled("s")
+    assert cfn.cloud.verbs == [("create", "A"), ("update", "A")]
 
 
 def test_events_come_in_pages_the_newest_first(cfn: StackWorld) -> None:
