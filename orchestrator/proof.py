@@ -81,8 +81,13 @@ LINT = (
 ANSIBLE_LINT = Check(
     "ansible-lint", ("ansible-lint", "--offline", "-q", "-c", ".config/ansible-lint.yml", *ANSIBLE_FILES)
 )
-FAST = Check("units and contracts", ("pytest", "-q", "-n", "2", "tests/unit", "tests/contract"))
-MACHINES = Check("machines and roles", ("pytest", "-q", "-m", "sandbox", "--durations=15", "tests/sandbox"))
+FAST = Check(
+    "units and contracts", ("pytest", "-q", "-n", "2", "-m", "not slow", "tests/unit", "tests/contract")
+)
+MACHINES = Check(
+    "machines and roles",
+    ("pytest", "-q", "-m", "sandbox or slow", "--durations=15", "tests/unit", "tests/sandbox"),
+)
 SELECTIONS = {
     "lint": Selection(quiet=(*LINT, ANSIBLE_LINT)),
     "fast": Selection(quiet=LINT, shown=(FAST,)),

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ from sandbox.simulated import SimulatedSubstrate
 from stacks.architecture import environment_stacks, network_stacks
 from stacks.project import environment_inputs, network_inputs
 from stacks.stack import Stack
+from tests.hooks import complete_launches
 from tests.unit.sandbox_region.conftest import LocalRegion, make_region
 from tests.unit.sandbox_region.test_lambdas import bundle
 
 PROJECT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.slow
+
 CODE = "functions/image_variants/test.zip"
 UP = "CREATE_COMPLETE"
+PATIENCE_S = 60.0
 
 
 def all_stacks() -> tuple[Stack, ...]:
@@ -45,8 +50,22 @@ def bring_up(local: LocalRegion, stack: Stack) -> None:
     cloudformation.create_stack(
         StackName=stack.name, TemplateBody=stack.body(), Capabilities=["CAPABILITY_NAMED_IAM"]
     )
-    seen = local.until(lambda: status(local, stack.name), lambda found: "IN_PROGRESS" not in found)
+
+    def look() -> str:
+        complete_launches(local.client("autoscaling"))
+        return status(local, stack.name)
+
+    seen = until(look, lambda found: "IN_PROGRESS" not in found)
     assert seen == UP, failures(local, stack.name)
+
+
+def until(fetch: Callable[[], Any], done: Callable[[Any], bool]) -> Any:
+    """Fetch until done: whole stacks take seconds, on a busy host many."""
+    end = time.monotonic() + PATIENCE_S
+    while not done(seen := fetch()):
+        assert time.monotonic() < end, f"still {seen}"
+        time.sleep(0.05)
+    return seen
 
 
 def status(local: LocalRegion, name: str) -> str:
@@ -71,7 +90,7 @@ def drifted(local: LocalRegion, name: str) -> list[Any]:
         answer = cloudformation.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
         return dict(answer)
 
-    seen = local.until(look, lambda answer: answer["DetectionStatus"] != "DETECTION_IN_PROGRESS")
+    seen = until(look, lambda answer: answer["DetectionStatus"] != "DETECTION_IN_PROGRESS")
     assert seen["DetectionStatus"] == "DETECTION_COMPLETE", seen
     pages = cloudformation.describe_stack_resource_drifts(StackName=name)["StackResourceDrifts"]
     return [
