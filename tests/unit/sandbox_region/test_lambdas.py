@@ -24,6 +24,19 @@ TRUST = json.dumps(
         ],
     }
 )
+S3_MAY_SEND = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "s3.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": "*",
+            }
+        ],
+    }
+)
 MAY_SEND = json.dumps(
     {
         "Version": "2012-10-17",
@@ -241,6 +254,7 @@ def test_a_bucket_can_t_name_a_function_that_does_not_let_it(
 
 def test_an_upload_reaches_a_queue(local: LocalRegion, queue: tuple[str, str]) -> None:
     url, arn = queue
+    local.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": S3_MAY_SEND})
     s3 = local.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     s3.put_bucket_notification_configuration(
