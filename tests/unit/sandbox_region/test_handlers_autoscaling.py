@@ -243,13 +243,29 @@ def test_every_property_comes_back(call: Call, world: World, trip: Callable[[Wor
 
 
 def test_a_changed_launch_template_is_a_new_version(call: Call, world: World) -> None:
-    given = {"LaunchTemplateData": _template_data(world)}
-    after = {"LaunchTemplateData": _template_data(world, InstanceType="t3.large")}
+    data = _template_data(world)
+    # A call that names a subnet takes no template that has interfaces.
+    del data["NetworkInterfaces"]
+    given = {"LaunchTemplateData": data}
+    after = {"LaunchTemplateData": data | {"InstanceType": "t3.large"}}
     with made(call, TEMPLATE, given) as physical:
         assert physical.attributes["LatestVersionNumber"] == "1"
         updated = handlers()[TEMPLATE].update(call, physical.physical_id, before=given, after=after)
         assert updated.attributes["LatestVersionNumber"] == "2"
         assert updated.attributes["DefaultVersionNumber"] == "1"
+        launched = call.client("ec2").run_instances(
+            MinCount=1,
+            MaxCount=1,
+            SubnetId=world["subnet_a"],
+            LaunchTemplate={"LaunchTemplateId": physical.physical_id, "Version": "2"},
+        )["Instances"][0]
+        attribute = call.client("ec2").describe_instance_attribute(
+            InstanceId=launched["InstanceId"], Attribute="userData"
+        )
+        call.client("ec2").terminate_instances(InstanceIds=[launched["InstanceId"]])
+        call.sleep(60)
+        assert attribute["UserData"]["Value"] == data["UserData"]
+        assert launched["InstanceType"] == "t3.large"
 
 
 def _sizes(call: Call, name: str) -> tuple[int, int, int]:
