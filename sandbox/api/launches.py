@@ -191,19 +191,9 @@ def _from_template(template: dict[str, Any], options: dict[str, Any]) -> dict[st
         stop: options.get(stop) or bool(template.get("DisableApiStop")),
         "ebs_optimized": options.get("ebs_optimized") or bool(template.get("EbsOptimized")),
         "monitoring_state": "enabled" if is_monitored else options.get("monitoring_state", "disabled"),
-        "nics": options.get("nics") or _interfaces(template, options),
+        "nics": options.get("nics") or template.get("NetworkInterfaces", []),
         "tags": tags,
     }
-
-
-def _interfaces(template: dict[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
-    interfaces: list[dict[str, Any]] = template.get("NetworkInterfaces", [])
-    if interfaces and options.get("subnet_id"):
-        raise AwsError(
-            "InvalidParameterCombination",
-            "Network interfaces and an instance-level subnet ID may not be specified on the same request",
-        )
-    return interfaces
 
 
 def _resolve_image_id(backend: Any, image_id: str | None) -> str | None:
