@@ -19,7 +19,10 @@ from sandbox.monitoring.alarms import NO_DATA
 
 _ACTIONS = ("alarm_actions", "ok_actions", "insufficient_data_actions")
 _CARRIED_OUT = ("arn:aws:sns:", "arn:aws:autoscaling:")
-MOST_DATA = 50_000
+# More than an hour of what a whole architecture measures.
+MOST_DATA = 10_000
+# What is saved with the region: it is written at each change, with everything held meanwhile.
+MOST_SAVED = 2_000
 _KEPT = ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "history")
 
 
@@ -34,7 +37,13 @@ def install(patches: Patches, changed: Changed) -> None:
     setting = _telling(CloudWatchBackend.set_alarm_state, changed)
     patches.replace(CloudWatchBackend, "set_alarm_state", setting)
     patches.replace(CloudWatchBackend, "put_metric_alarm", _putting(CloudWatchBackend.put_metric_alarm))
+    patches.replace(CloudWatchBackend, "__getstate__", _saved)
     patches.replace(CloudWatchBackend, "put_metric_data", _keeping_few(CloudWatchBackend.put_metric_data))
+
+
+def _saved(backend: Any) -> dict[str, Any]:
+    """Return what is pickled of the backend: all but its older data."""
+    return {**vars(backend), "metric_data": backend.metric_data[-MOST_SAVED:]}
 
 
 def _keeping_few(original: Callable[..., Any]) -> Callable[..., Any]:
