@@ -74,6 +74,7 @@ def services(surroundings: Surroundings) -> tuple[Service, ...]:
     from sandbox.balancing.service import BalancingService  # noqa: PLC0415 - likewise
     from sandbox.cloudformation.service import CloudFormationService  # noqa: PLC0415 - likewise
     from sandbox.lambdas.service import LambdaService  # noqa: PLC0415 - it needs the types above
+    from sandbox.log_metrics import LogMetrics  # noqa: PLC0415 - likewise
     from sandbox.monitoring.service import Monitoring  # noqa: PLC0415 - likewise
 
     monitoring = Monitoring(surroundings)
@@ -82,6 +83,7 @@ def services(surroundings: Surroundings) -> tuple[Service, ...]:
         LambdaService(surroundings),
         BalancingService(surroundings),
         monitoring,
+        LogMetrics(surroundings),
         AutoScaling(surroundings, monitoring),
         CloudFormationService(surroundings),
     )
