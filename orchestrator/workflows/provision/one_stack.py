@@ -13,7 +13,7 @@ from orchestrator.errors import Refused, RolledBack, Stranded
 from orchestrator.ports import Bundle, Reporter
 from orchestrator.workflows.provision.change_sets import Drafts
 from orchestrator.workflows.provision.decide import STACK_POLICY, TERMINATION_PROTECTION
-from orchestrator.workflows.provision.follow import Ending, Verdict, follow, newest_event
+from orchestrator.workflows.provision.follow import Ending, EventSink, Verdict, follow, newest_event
 from orchestrator.workflows.provision.observe import ami_parameter
 from orchestrator.workflows.provision.plan import Action, StackPlan
 from orchestrator.workflows.provision.record import RunRecord
@@ -86,14 +86,15 @@ def _change(run: Run, plan: StackPlan, *, has_other_values: bool) -> Fate:
         _remove(run, plan, plan.state.stack_id)
     _prepare(run, plan)
     change_set_id, stack_id = plan.change_set_id, plan.state.stack_id if plan.state else ""
+    count = len(plan.changes)
     if is_new or has_other_values or not change_set_id:
         run.reporter.step(plan.name, "making the change set")
         made = run.drafts.make(plan.template, is_new=is_new)
         if made.status is ChangeSetStatus.EMPTY:
             return Fate.UNCHANGED
         _refuse_unseen(run, plan, made)
-        change_set_id, stack_id = made.change_set_id, made.stack_id
-    ending = _execute(run, plan, change_set_id, stack_id)
+        change_set_id, stack_id, count = made.change_set_id, made.stack_id, len(made.changes)
+    ending = _execute(run, plan, change_set_id, stack_id, _sink(run, plan, count))
     _judge(run, plan, ending, is_new=is_new)
     return Fate.CREATED if is_new else Fate.UPDATED
 
@@ -119,7 +120,7 @@ def _remove(run: Run, plan: StackPlan, stack_id: str) -> None:
     """Delete what an earlier run has left of a stack that never worked."""
     after = newest_event(run.world, stack_id)
     run.world.stacks.delete(stack_id)
-    ending = follow(run.world, stack_id, _sink(run, plan), after=after)
+    ending = follow(run.world, stack_id, _sink(run, plan, plan.template.resource_count), after=after)
     if ending.verdict is not Verdict.DONE:
         raise _stranded(run, plan, ending)
 
@@ -139,7 +140,7 @@ def _refuse_unseen(run: Run, plan: StackPlan, made: ChangeSet) -> None:
         )
 
 
-def _execute(run: Run, plan: StackPlan, change_set_id: str, stack_id: str) -> Ending:
+def _execute(run: Run, plan: StackPlan, change_set_id: str, stack_id: str, on_event: EventSink) -> Ending:
     world = run.world
     named = {each.logical_id for each in plan.changes if each.endangers}
     strict = stack_policy(plan.template.body)
@@ -150,7 +151,7 @@ def _execute(run: Run, plan: StackPlan, change_set_id: str, stack_id: str) -> En
         world.stacks.set_policy(plan.name, stack_policy(plan.template.body, except_for=named) or strict)
     after = newest_event(world, stack_id)
     run.drafts.execute(change_set_id)
-    ending = follow(world, stack_id, _sink(run, plan), after=after)
+    ending = follow(world, stack_id, on_event, after=after)
     # Not when we are stopped before: the update needs it to its end. The next run sees it and sets it right.
     if named and strict:
         world.stacks.set_policy(plan.name, strict)
@@ -158,8 +159,8 @@ def _execute(run: Run, plan: StackPlan, change_set_id: str, stack_id: str) -> En
     return ending
 
 
-def _sink(run: Run, plan: StackPlan) -> Callable[[StackEvent, int], None]:
-    total = max(plan.template.resource_count, 1)
+def _sink(run: Run, plan: StackPlan, count: int) -> EventSink:
+    total = max(count, 1)
 
     def show(event: StackEvent, finished: int) -> None:
         run.reporter.step(plan.name, event.line(), position=(min(finished + 1, total), total))
