@@ -76,10 +76,7 @@ class BalancingService:
         balancer_corrections.install(patches)
         listener_corrections.install(patches)
         rule_corrections.install(patches)
-        targets = TargetCorrections(
-            now=self._around.clock.now, judge=self._verdicts.of, begin=self._verdicts.forget
-        )
-        targets.install(patches)
+        TargetCorrections(now=self._around.clock.now, judge=self._verdicts.of).install(patches)
         acm.install(patches, self._authority, self._records.certificate_users)
         for name in _CHANGING:
             patches.replace(ELBv2Backend, name, self._then_wake(getattr(ELBv2Backend, name)))

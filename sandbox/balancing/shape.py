@@ -9,17 +9,26 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A registered target that may be given requests. `instance_id` is None for an address."""
+    """A registered target that may be given requests. `instance_id` is None for an address.
+
+    `serial` tells one registration from another: what is known of the first is not true of the second.
+    """
 
     target_id: str
     port: int
     address: str
     instance_id: str | None = None
+    serial: int = 1
 
     @property
     def name(self) -> str:
         """The target's name in configurations and statistics."""
-        return f"{self.target_id}_{self.port}"
+        return target_name(self.target_id, self.port, self.serial)
+
+
+def target_name(target_id: str, port: int, serial: int) -> str:
+    """Return how configurations and statistics name a target."""
+    return f"{target_id}_{port}_{serial}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,13 +116,13 @@ def used_groups(record: Any) -> set[str]:
 
 
 def _target(registered: Mapping[str, Any], facts: Facts, zones: set[str]) -> Target | None:
-    target_id, port = registered["Id"], int(registered["Port"])
+    target_id, port, serial = registered["Id"], int(registered["Port"]), registered["Serial"]
     if not target_id.startswith("i-"):
-        return Target(target_id, port, target_id)
+        return Target(target_id, port, target_id, serial=serial)
     machine = facts.machines.get(target_id)
     if machine is None or machine.state != "running" or machine.zone not in zones:
         return None
-    return Target(target_id, port, machine.address, target_id)
+    return Target(target_id, port, machine.address, target_id, serial)
 
 
 def _listener(record: Any, facts: Facts) -> Listener:

@@ -15,11 +15,10 @@ from sandbox.api.errors import AwsError, unsupported
 from sandbox.api.patches import Patches
 from sandbox.balancing import attributes
 from sandbox.balancing.health import DRAINING, NOT_REGISTERED, TargetState, Verdict
+from sandbox.balancing.shape import target_name
 
 # Tells of a registered target: (target group, target) -> verdict.
 Judge = Callable[[Any, Mapping[str, Any]], Verdict]
-# Hears of a target that is registered: (target group's ARN, target's name).
-Begin = Callable[[str, str], None]
 Clock = Callable[[], datetime]
 
 _PROTOCOLS = ("HTTP", "HTTPS")
@@ -27,15 +26,11 @@ _TARGET_TYPES = ("instance", "ip")
 
 
 class TargetCorrections:
-    """The corrections. What is given is called with the lock of elbv2 held, and takes no other.
+    """The corrections. `judge` is asked with the lock of elbv2 held, and takes no other."""
 
-    `begin` hears of each target that is registered: whatever was known of it before is no longer so.
-    """
-
-    def __init__(self, *, now: Clock, judge: Judge, begin: Begin) -> None:
+    def __init__(self, *, now: Clock, judge: Judge) -> None:
         self._now = now
         self._judge = judge
-        self._begin = begin
 
     def install(self, patches: Patches) -> None:
         """Put the corrections in place."""
@@ -62,8 +57,8 @@ class TargetCorrections:
                 key, entry = _entry(group, target)
                 group.deregistered_targets.pop(key, None)
                 if key not in group.targets:
-                    group.targets[key] = entry
-                    self._begin(group.arn, key)
+                    group.registrations = getattr(group, "registrations", 0) + 1
+                    group.targets[key] = {**entry, "Serial": group.registrations}
 
         return register
 
@@ -94,7 +89,7 @@ class TargetCorrections:
     def _health(self, group: Any, key: str, entry: Mapping[str, Any]) -> FakeHealthStatus:
         now = self._now()
         if key in group.targets:
-            verdict = self._judge(group, entry)
+            verdict = self._judge(group, group.targets[key])
         elif key in group.deregistered_targets and group.deregistered_targets[key]["Until"] > now:
             verdict = Verdict(TargetState.DRAINING, now, *DRAINING)
         else:
@@ -120,10 +115,10 @@ def drain(group: Any, key: str, *, now: datetime) -> None:
 
 def finish(group: Any, *, now: datetime) -> list[str]:
     """Forget the targets whose time to drain is over, and return their names."""
-    over = [key for key, entry in group.deregistered_targets.items() if entry["Until"] <= now]
+    over = {key: entry for key, entry in group.deregistered_targets.items() if entry["Until"] <= now}
     for key in over:
         del group.deregistered_targets[key]
-    return over
+    return [target_name(entry["Id"], entry["Port"], entry["Serial"]) for entry in over.values()]
 
 
 def _group(backend: Any, arn: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from sandbox.balancing import health
 from sandbox.balancing.health import Check, TargetState, Verdict
 from sandbox.balancing.nodes import Nodes, Place
-from sandbox.balancing.shape import Balancer, TargetGroup
+from sandbox.balancing.shape import Balancer, TargetGroup, target_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,11 @@ class Verdicts:
         self._verdicts: dict[tuple[str, str], Verdict] = {}
         self.view = View()
 
-    def forget(self, arn: str, name: str) -> None:
-        """Begin anew with a target."""
-        self._verdicts.pop((arn, name), None)
-
     def follow(self, view: View) -> None:
         """Judge the targets of a new view, and forget those that are registered no more."""
         self.view = view
         groups = self._sources.elbv2().target_groups.values()
-        registered = {(group.arn, name) for group in groups for name in group.targets}
+        registered = {(group.arn, _name(entry)) for group in groups for entry in group.targets.values()}
         self._verdicts = {key: each for key, each in self._verdicts.items() if key in registered}
         seen = self._nodes.checks()
         for balancer in view.balancers.values():
@@ -64,11 +60,11 @@ class Verdicts:
         """Tell of a registered target."""
         if not group.load_balancer_arns:
             return self._unused(health.NOT_IN_USE)
-        arn, name = group.load_balancer_arns[0], f"{entry['Id']}_{entry['Port']}"
+        arn, name = group.load_balancer_arns[0], _name(entry)
         if entry["Id"].startswith("i-"):
             instance = self._sources.ec2().get_instance_by_id(entry["Id"])
             if instance is None or instance.state != "running":
-                self.forget(group.arn, name)
+                self._verdicts.pop((group.arn, name), None)
                 is_stopped = instance is not None and instance.state in ("stopped", "stopping")
                 return self._unused(health.STOPPED if is_stopped else health.TERMINATED)
             if instance.nics[0].subnet.availability_zone not in self._zones(arn):
@@ -104,3 +100,7 @@ class Verdicts:
     def _zones(self, arn: str) -> set[str]:
         record = self._sources.elbv2().load_balancers.get(arn)
         return {subnet.availability_zone for subnet in record.subnets} if record else set()
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    return target_name(entry["Id"], entry["Port"], entry["Serial"])

@@ -145,11 +145,11 @@ def test_a_target_group_is_a_backend() -> None:
         "balance roundrobin",
         "timeout check 3s",
         "option httpchk",
-        "server i-1_8080 10.0.1.4:8080 check inter 10s rise 5 fall 2",
-        "server 10.0.2.9_8080 10.0.2.9:8080 check inter 10s rise 5 fall 2",
+        "server i-1_8080_1 10.0.1.4:8080 check inter 10s rise 5 fall 2",
+        "server 10.0.2.9_8080_1 10.0.2.9:8080 check inter 10s rise 5 fall 2",
         "option allbackups",
-        "server spare-i-1_8080 10.0.1.4:8080 backup",
-        "server spare-10.0.2.9_8080 10.0.2.9:8080 backup",
+        "server spare-i-1_8080_1 10.0.1.4:8080 backup",
+        "server spare-10.0.2.9_8080_1 10.0.2.9:8080 backup",
     ]
     assert "http-check expect status 200,301-302" in backend(API)
     assert backend(EMPTY) == ["backend empty", "balance roundrobin"]
@@ -160,8 +160,8 @@ def test_servers_carry_what_the_group_asks_for() -> None:
     group = replace(API, protocol="HTTPS", health_check=check, slow_start_s=60, cookie_s=300)
     server = next(line for line in backend(group) if line.startswith("server i-1"))
     assert server == (
-        "server i-1_8080 10.0.1.4:8080 ssl verify none check inter 30s rise 5 fall 2 port 9000"
-        " no-check-ssl slowstart 60s cookie c527e84afe5637e1"
+        "server i-1_8080_1 10.0.1.4:8080 ssl verify none check inter 30s rise 5 fall 2 port 9000"
+        " no-check-ssl slowstart 60s cookie da50d7bc90d8b88f"
     )
 
 

@@ -59,26 +59,26 @@ GROUP = TargetGroup(
 STATES = """\
 1
 # be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight
-3 api 1 i-1_80 10.0.0.1 2 0 1 1 77 15 3 4 6 0 0 0 - 80 - 0 0 - - 0
-3 api 2 i-2_80 10.0.0.2 0 0 1 1 5 8 2 0 6 0 0 0 - 80 - 0 0 - - 0
+3 api 1 i-1_80_1 10.0.0.1 2 0 1 1 77 15 3 4 6 0 0 0 - 80 - 0 0 - - 0
+3 api 2 i-2_80_1 10.0.0.2 0 0 1 1 5 8 2 0 6 0 0 0 - 80 - 0 0 - - 0
 """
 
 
 def test_a_new_worker_knows_what_the_old_one_knew_and_takes_a_new_target_for_down() -> None:
     assert runtime.server_states([GROUP], STATES).splitlines() == [
         "1",
-        "1 api 1 i-1_80 10.0.0.1 2 0 1 1 77 1 0 4 6 0 0 0 - 80 - 0 0 - - 0",
-        "1 api 2 i-2_80 10.0.0.2 0 0 1 1 5 1 0 0 6 0 0 0 - 80 - 0 0 - - 0",
-        "1 api 3 i-3_80 10.0.0.3 0 0 1 1 0 1 0 2 6 0 0 0 - 80 - 0 0 - - 0",
+        "1 api 1 i-1_80_1 10.0.0.1 2 0 1 1 77 1 0 4 6 0 0 0 - 80 - 0 0 - - 0",
+        "1 api 2 i-2_80_1 10.0.0.2 0 0 1 1 5 1 0 0 6 0 0 0 - 80 - 0 0 - - 0",
+        "1 api 3 i-3_80_1 10.0.0.3 0 0 1 1 0 1 0 2 6 0 0 0 - 80 - 0 0 - - 0",
     ]
 
 
 STATISTICS = """\
 # pxname,svname,status,check_status,check_code,req_tot,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx
 listener-80,FRONTEND,OPEN,,,9,5,0,1,3
-api,i-1_80,UP 1/3,L7OK,200,,5,0,0,1
-api,i-2_80,DOWN,* L4CON,,,0,0,0,0
-api,spare-i-1_80,no check,,,,0,0,0,1
+api,i-1_80_1,UP 1/3,L7OK,200,,5,0,0,1
+api,i-2_80_1,DOWN,* L4CON,,,0,0,0,0
+api,spare-i-1_80_1,no check,,,,0,0,0,1
 api,BACKEND,UP,,,8,5,0,0,3
 """
 
@@ -86,8 +86,8 @@ api,BACKEND,UP,,,8,5,0,0,3
 def test_statistics_become_checks_and_traffic() -> None:
     rows = runtime.statistics(STATISTICS)
     assert runtime.checks(rows) == {
-        ("api", "i-1_80"): Check(True, "L7OK", "200"),
-        ("api", "i-2_80"): Check(False, "L4CON"),
+        ("api", "i-1_80_1"): Check(True, "L7OK", "200"),
+        ("api", "i-2_80_1"): Check(False, "L4CON"),
     }
     assert runtime.traffic(rows) == Traffic(
         Count(9, {"2xx": 5, "3xx": 0, "4xx": 1, "5xx": 3}),
@@ -97,13 +97,13 @@ def test_statistics_become_checks_and_traffic() -> None:
 
 def test_sessions_are_found_by_their_target() -> None:
     listed = (
-        "0x55: proto=tcpv4 src=198.18.0.2:5 fe=listener-80 be=api srv=i-1_80 ts=00 age=4s\n"
-        "0x56: proto=tcpv4 src=198.18.0.2:6 fe=listener-80 be=api srv=spare-i-2_80 ts=00 age=4s\n"
+        "0x55: proto=tcpv4 src=198.18.0.2:5 fe=listener-80 be=api srv=i-1_80_1 ts=00 age=4s\n"
+        "0x56: proto=tcpv4 src=198.18.0.2:6 fe=listener-80 be=api srv=spare-i-2_80_1 ts=00 age=4s\n"
         "0x57: proto=sockpair src=unix:2 fe=GLOBAL be=<NONE> srv=<none> ts=00\n"
     )
     assert runtime.sessions(listed) == {
-        "0x55": ("api", "i-1_80"),
-        "0x56": ("api", "i-2_80"),
+        "0x55": ("api", "i-1_80_1"),
+        "0x56": ("api", "i-2_80_1"),
         "0x57": ("<NONE>", "<none>"),
     }
 
