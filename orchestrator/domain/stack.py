@@ -181,14 +181,28 @@ def data_of(body: Body) -> dict[str, str]:
     return {name: each["Type"] for name, each in _resources(body) if each.get("Type") in HOLDS_DATA}
 
 
-def kept_by_deletion(body: Body) -> tuple[tuple[str, str], ...]:
-    """Return the (logical id, type) of what stays when the stack is deleted.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a deleted stack leaves behind: a resource, or the last snapshot of one."""
+
+    logical_id: str
+    type_name: str
+    is_snapshot: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.logical_id} as a snapshot" if self.is_snapshot else self.logical_id
+
+
+def kept_by_deletion(body: Body) -> tuple[Kept, ...]:
+    """Return what stays when the stack is deleted.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
     """
-    kept = {"Retain", "RetainExceptOnCreate", "Snapshot"}
+    policies = {"Retain": False, "RetainExceptOnCreate": False, "Snapshot": True}
     return tuple(
-        (name, each["Type"]) for name, each in _resources(body) if each.get("DeletionPolicy") in kept
+        Kept(name, each["Type"], policies[each["DeletionPolicy"]])
+        for name, each in _resources(body)
+        if each.get("DeletionPolicy") in policies
     )
 
 

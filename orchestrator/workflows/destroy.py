@@ -15,6 +15,7 @@ from orchestrator.domain.stack import (
     NEVER_BEGUN,
     Body,
     Health,
+    Kept,
     StackState,
     dependency_order,
     kept_by_deletion,
@@ -45,7 +46,7 @@ class Removal:
 
     state: StackState
     resource_count: int
-    kept: tuple[tuple[str, str], ...]
+    kept: tuple[Kept, ...]
     after: tuple[str, ...]
 
     @property
@@ -57,9 +58,9 @@ class Removal:
         """Give the removal as an operator reads it, with its name in so many columns."""
         stays = f", {len(self.kept)} stay" if self.kept else ""
         yield f"{self.name.ljust(width)}  delete: {self.resource_count - len(self.kept)} go{stays}"
-        type_width = max((len(type_name) for _, type_name in self.kept), default=0)
-        for logical_id, type_name in self.kept:
-            yield f"    = {type_name.ljust(type_width)}  {logical_id}"
+        type_width = max((len(each.type_name) for each in self.kept), default=0)
+        for each in self.kept:
+            yield f"    = {each.type_name.ljust(type_width)}  {each}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,10 @@ class DestroyPlan:
                 "stack": each.name,
                 "status": each.state.status,
                 "resources": each.resource_count,
-                "stays": [{"logical_id": name, "type": kind} for name, kind in each.kept],
+                "stays": [
+                    {"logical_id": one.logical_id, "type": one.type_name, "is_snapshot": one.is_snapshot}
+                    for one in each.kept
+                ],
             }
             for each in self.removals
         ]
@@ -224,7 +228,7 @@ def _delete(
         _follow_deletion(world, request, state, reporter)
     seconds = world.clock.monotonic_s() - begun_s
     reporter.done(state.name, f"deleted in {seconds:.0f} s")
-    kept = ", ".join(name for name, _ in removal.kept)
+    kept = ", ".join(str(each) for each in removal.kept)
     return StackResult(state.name, Fate.DELETED, seconds, reason=f"kept: {kept}" if kept else "")
 
 

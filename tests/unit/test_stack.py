@@ -93,7 +93,7 @@ def test_what_stays_is_told_by_its_deletion_policy() -> None:
             )
         }
     }
-    assert [name for name, _ in kept_by_deletion(body)] == ["A", "C", "D"]
+    assert [str(each) for each in kept_by_deletion(body)] == ["A", "C", "D as a snapshot"]
 
 
 def event(
