@@ -124,6 +124,8 @@ class Member:
     actions: list[HookAction] = field(default_factory=list)
     has_run_hooks: bool = False
     target_groups: list[str] = field(default_factory=list)
+    # It came while AddToLoadBalancer was suspended: AWS does not register it later either.
+    is_left_out: bool = False
     drains_until: datetime | None = None
     drain_checked_at: datetime | None = None
     is_termination_asked: bool = False

@@ -12,6 +12,7 @@ from moto.core.responses import ActionResult, EmptyResult
 
 from sandbox.api.errors import unsupported
 from sandbox.api.patches import Patches
+from sandbox.autoscaling.api.activities import Activities
 from sandbox.autoscaling.api.context import Answer, Context, Parameters
 from sandbox.autoscaling.api.groups import Groups
 from sandbox.autoscaling.api.hooks import Hooks
@@ -31,7 +32,7 @@ from sandbox.autoscaling.state import State, state_of
 from sandbox.monitoring.service import Monitoring
 from sandbox.services import Surroundings
 
-_THEMES = (Groups, Instances, Hooks, Policies, Processes, Schedules, Tags, TargetGroups)
+_THEMES = (Activities, Groups, Instances, Hooks, Policies, Processes, Schedules, Tags, TargetGroups)
 
 Operation = Callable[[Parameters], Answer | None]
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sandbox.autoscaling import activities, steps
 from sandbox.autoscaling.activities import Activity, Status
-from sandbox.autoscaling.group import Group
+from sandbox.autoscaling.group import Group, Process
 from sandbox.autoscaling.member import ON_LAUNCH, ON_TERMINATION, Hook, HookAction, Lifecycle, Member
 from sandbox.autoscaling.state import State, new_id
 from sandbox.autoscaling.steps import Step
@@ -113,6 +113,7 @@ class Transitions:
         del work, now
 
     def _serve(self, group: Group, member: Member, work: Work, now: datetime) -> None:
+        member.is_left_out = not group.is_active(Process.ADD_TO_LOAD_BALANCER)
         self._retarget(group, member, work, now)
         member.in_service_at = now
         group.failures = 0

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from sandbox.autoscaling.group import Process
 from sandbox.autoscaling.member import Lifecycle
 from sandbox.autoscaling.work import Outcome, Work
 
@@ -78,6 +79,17 @@ def test_a_draining_target_delays_the_end_by_its_whole_time(fleet: Fleet) -> Non
     fleet.clock.advance(1)
     assert group.members == {}
     assert [len(work.check_drain) for work in fleet.works if work.check_drain] == [1, 1, 1]
+
+
+def test_what_came_while_adding_was_suspended_is_not_added_later(fleet: Fleet) -> None:
+    group = fleet.group(1, target_groups=TARGETS)
+    group.suspended = {Process.ADD_TO_LOAD_BALANCER: ""}
+    fleet.clock.advance(BOOT_S)
+    group.suspended = {}
+    group.look_at(group.members["i-1"])
+    fleet.resize(2)
+    fleet.clock.advance(BOOT_S)
+    assert [work.register for work in fleet.works if work.register] == [{"tg-1": ["i-2"]}]
 
 
 def test_nothing_is_looked_at_while_nothing_happens(fleet: Fleet) -> None:

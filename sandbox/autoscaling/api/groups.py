@@ -172,29 +172,6 @@ class Groups:
             **following,
         }
 
-    def describe_scaling_activities(self, parameters: Parameters) -> Answer:
-        """Show what groups did, the latest first."""
-        state = self._context.state()
-        name = parameters.get("AutoScalingGroupName")
-        if name is not None and name not in state.groups and not parameters.get("IncludeDeletedGroups"):
-            self._context.group(parameters)
-        if name is not None:
-            found = state.activities.get(name, [])[::-1]
-        else:
-            every = [each for some in state.activities.values() for each in some]
-            found = sorted(every, key=lambda each: each.started_at, reverse=True)
-        if not parameters.get("IncludeDeletedGroups"):
-            alive = {group.arn for group in state.groups.values()}
-            found = [each for each in found if each.group_arn in alive]
-        if ids := parameters.get("ActivityIds"):
-            found = [each for each in found if each.activity_id in ids]
-        shown, following = page(found, parameters, usual=100, most=100)
-        arns = {group.arn for group in state.groups.values()}
-        return {
-            "Activities": [shapes.activity(each, is_deleted=each.group_arn not in arns) for each in shown],
-            **following,
-        }
-
     def _changed(self, settings: Settings, parameters: Parameters) -> Settings:
         changes: dict[str, Any] = {
             attribute: parameters[name] for name, attribute in _PLAIN.items() if name in parameters
