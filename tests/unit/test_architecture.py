@@ -27,6 +27,9 @@ HOMES = {
     "rich": ("orchestrator/console.py",),
     "invoke": ("orchestrator/cli.py",),
     "moto": (),
+    # troposphere is slow to import: only what joins everything names the stacks, when it needs them.
+    "stacks": ("orchestrator/cli.py",),
+    "troposphere": (),
 }
 # package -> what of orchestrator it may not import
 FORBIDDEN = {
