@@ -27,14 +27,13 @@ class Activities:
         else:
             every = [each for some in state.activities.values() for each in some]
             found = sorted(every, key=lambda each: each.started_at, reverse=True)
+        alive = {group.arn for group in state.groups.values()}
         if not parameters.get("IncludeDeletedGroups"):
-            alive = {group.arn for group in state.groups.values()}
             found = [each for each in found if each.group_arn in alive]
         if ids := parameters.get("ActivityIds"):
             found = [each for each in found if each.activity_id in ids]
         shown, following = page(found, parameters, usual=100, most=100)
-        arns = {group.arn for group in state.groups.values()}
         return {
-            "Activities": [shapes.activity(each, is_deleted=each.group_arn not in arns) for each in shown],
+            "Activities": [shapes.activity(each, is_deleted=each.group_arn not in alive) for each in shown],
             **following,
         }
