@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attributes of balancers, target groups and listeners: their defaults, and the values that are acted upon.
 
-A value that would change nothing here is refused by name. Names and defaults are those of
+A value that would change nothing here is refused by name, but for two that every good template has:
+access logs are asked for and not written, and there is no web firewall to fail. Names and defaults are of
 https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html,
 API_TargetGroupAttribute.html and API_ListenerAttribute.html.
 """
