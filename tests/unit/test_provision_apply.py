@@ -210,7 +210,7 @@ def test_protection_alone_is_set_without_an_update(lab: Lab) -> None:
     lab.run(environment_request())
     lab.is_protected = True
     lab.stacks.calls.clear()
-    assert set(fates(lab.run(environment_request(), is_confirmed=True)).values()) == {"protected"}
+    assert set(fates(lab.run(environment_request(), is_confirmed=True)).values()) == {"set"}
     assert lab.made("execute") == []
 
 
@@ -364,6 +364,23 @@ def test_first_images_are_written_and_never_over_a_rollouts(lab: Lab) -> None:
     lab.templates.of_environments["dev"] = (fleets_template(InstanceType="t3.small"),)
     lab.run(environment_request())
     assert lab.parameters.values == {"/slipway/dev/api/ami": "ami-of-a-rollout"}
+
+
+def test_a_first_image_that_got_lost_is_written_without_an_update(lab: Lab) -> None:
+    lab.run(environment_request())
+    lab.parameters.values.clear()
+    assert fates(lab.run(environment_request()))["slipway-dev-fleets"] == "set"
+    assert list(lab.parameters.values) == ["/slipway/dev/api/ami"]
+
+
+def test_what_needs_a_first_image_is_not_reviewed_before_it_has_one(lab: Lab) -> None:
+    lab.run(environment_request())
+    lab.parameters.values.clear()
+    lab.templates.of_environments["dev"] = (fleets_template(InstanceType="t3.small"),)
+    assert lab.plan(environment_request()).stacks[0].change_set_id == ""
+    lab.stacks.calls.clear()
+    assert fates(lab.run(environment_request())) == {"slipway-dev-fleets": "updated"}
+    assert lab.made("create_change_set") == ["slipway-dev-fleets"]
 
 
 def test_what_can_go_up_does_and_the_rest_waits_for_images(lab: Lab) -> None:

@@ -60,7 +60,9 @@ def test_no_changes_is_said_without_a_change_set(lab: Lab) -> None:
     lab.stacks.calls.clear()
     plan = lab.plan(everything)
     assert plan.is_empty
-    assert provision.plan_lines(plan) == ("environment dev: no changes, all stacks (6) are as they should be",)
+    assert provision.plan_lines(plan) == (
+        "environment dev: no changes, all stacks (6) are as they should be",
+    )
     assert sorted(lab.stacks.calls) == ["all", *["policy"] * 6, *["template"] * 6]
 
 
@@ -95,7 +97,7 @@ def test_a_reader_is_looked_at_again_when_what_it_reads_of_changes(lab: Lab) -> 
     assert actions(plan) == {
         "slipway-lab-network": "update",
         "slipway-lab-security": "look again",
-        "slipway-dev-state": "protect",
+        "slipway-dev-state": "set",
         "slipway-dev-queues": "look again",
         "slipway-dev-functions": "no changes",
         "slipway-dev-fleets": "look again",

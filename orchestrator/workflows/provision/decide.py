@@ -15,7 +15,7 @@ from orchestrator.workflows.provision.plan import Action, ProvisionPlan, StackPl
 from orchestrator.workflows.provision.world import ProvisionWorld, Request, side_by_side
 
 _AT_REST = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
-TERMINATION_PROTECTION, STACK_POLICY = "termination protection", "stack policy"
+TERMINATION_PROTECTION, STACK_POLICY, FIRST_IMAGES = "termination protection", "stack policy", "first images"
 
 
 def make_plan(
@@ -35,10 +35,11 @@ def make_plan(
 
 
 def _plan_stack(world: ProvisionWorld, seen: Seen, observation: Observation, made: Drafts) -> StackPlan:
-    plan = _held(seen, observation) or _decide(seen, observation.states, made)
-    settings = missing_settings(world, seen)
+    lacks_images = is_fleets(seen.template) and bool(observation.images.of(seen.template.owner))
+    plan = _held(seen, observation) or _decide(seen, observation.states, made, lacks_images=lacks_images)
+    settings = (*missing_settings(world, seen), *((FIRST_IMAGES,) if lacks_images else ()))
     if settings and plan.action is Action.UNCHANGED:
-        plan = replace(plan, action=Action.PROTECT)
+        plan = replace(plan, action=Action.SET)
     before, after = _costs(world, seen, observation)
     return replace(plan, settings=settings, cost_before=before, cost_after=after)
 
@@ -52,13 +53,14 @@ def _held(seen: Seen, observation: Observation) -> StackPlan | None:
     return StackPlan(seen.template, Action.HELD, seen.state, reason=reason)
 
 
-def _decide(seen: Seen, states: Mapping[str, StackState], made: Drafts) -> StackPlan:
+def _decide(seen: Seen, states: Mapping[str, StackState], made: Drafts, *, lacks_images: bool) -> StackPlan:
     state, template = seen.state, seen.template
     if state is None or seen.body is None:
         return _new(seen)
     if not needs_change_set(seen, states):
         return StackPlan(template, Action.UNCHANGED, state)
-    if not is_resolvable(seen, states):
+    # AWS looks the parameters of images up for a change set, too.
+    if lacks_images or not is_resolvable(seen, states):
         changes = changes_between(seen.body, template.body)
         return StackPlan(template, Action.UPDATE, state, changes)
     change_set = made.make(template, is_new=False)

@@ -51,6 +51,12 @@ class FirstImages:
     found: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def of(self, environment: str) -> dict[str, str]:
+        """Return those of the fleets of an environment."""
+        return {
+            name: ami_id for name, ami_id in self.found.items() if name.startswith(f"/slipway/{environment}/")
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:

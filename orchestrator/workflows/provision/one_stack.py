@@ -12,7 +12,7 @@ from orchestrator.domain.stack_event import StackEvent
 from orchestrator.errors import Refused, RolledBack, Stranded
 from orchestrator.ports import Bundle, Reporter
 from orchestrator.workflows.provision.change_sets import Drafts
-from orchestrator.workflows.provision.decide import STACK_POLICY, TERMINATION_PROTECTION
+from orchestrator.workflows.provision.decide import FIRST_IMAGES, STACK_POLICY, TERMINATION_PROTECTION
 from orchestrator.workflows.provision.follow import Ending, EventSink, Verdict, follow, newest_event
 from orchestrator.workflows.provision.observe import ami_parameter
 from orchestrator.workflows.provision.plan import Action, StackPlan
@@ -55,10 +55,10 @@ def bring_up(run: Run, plan: StackPlan, *, before: Outputs, now: Outputs) -> Sta
     begun_s = run.world.clock.monotonic_s()
     has_other_values = _has_other_values(plan, before, now)
     fate = Fate.UNCHANGED
-    if plan.action not in (Action.PROTECT, Action.RECHECK) or has_other_values:
+    if plan.action not in (Action.SET, Action.RECHECK) or has_other_values:
         fate = _change(run, plan, has_other_values=has_other_values)
     if plan.settings:
-        fate = _protect(run, plan, fate)
+        fate = _set(run, plan, fate)
     seconds = run.world.clock.monotonic_s() - begun_s
     if fate is Fate.UNCHANGED:
         run.reporter.done(plan.name, "no changes")
@@ -109,11 +109,16 @@ def _prepare(run: Run, plan: StackPlan) -> None:
                 run.reporter.step(plan.name, f"storing the code of {bundle.name}")
                 bucket.put(bundle.key, bundle.path.read_bytes())
     if template.kind is EnvironmentStack.FLEETS:
-        for fleet in world.scope.environments[template.owner].fleets:
-            name = ami_parameter(template.owner, fleet)
-            # One that is there already is a rollout's: it is never written over.
-            if name in run.first_images and world.parameters.create(name, run.first_images[name]):
-                run.reporter.step(plan.name, f"first image of {fleet}: {run.first_images[name]}")
+        _write_first_images(run, plan)
+
+
+def _write_first_images(run: Run, plan: StackPlan) -> None:
+    owner = plan.template.owner
+    for fleet in run.world.scope.environments[owner].fleets:
+        name = ami_parameter(owner, fleet)
+        # One that is there already is a rollout's: it is never written over.
+        if name in run.first_images and run.world.parameters.create(name, run.first_images[name]):
+            run.reporter.step(plan.name, f"first image of {fleet}: {run.first_images[name]}")
 
 
 def _remove(run: Run, plan: StackPlan, stack_id: str) -> None:
@@ -192,11 +197,13 @@ def _stranded(run: Run, plan: StackPlan, ending: Ending) -> Stranded:
     )
 
 
-def _protect(run: Run, plan: StackPlan, fate: Fate) -> Fate:
+def _set(run: Run, plan: StackPlan, fate: Fate) -> Fate:
     run.check()
     policy = stack_policy(plan.template.body)
     if STACK_POLICY in plan.settings and policy:
         run.world.stacks.set_policy(plan.name, policy)
     if TERMINATION_PROTECTION in plan.settings:
         run.world.stacks.protect(plan.name)
-    return Fate.PROTECTED if fate is Fate.UNCHANGED else fate
+    if FIRST_IMAGES in plan.settings:
+        _write_first_images(run, plan)
+    return Fate.SET if fate is Fate.UNCHANGED else fate

@@ -20,7 +20,7 @@ class Action(StrEnum):
     RECREATE = "remove what failed and create"
     UPDATE = "update"
     RECHECK = "look again"  # no change of its own, but what it reads may change in this run
-    PROTECT = "protect"  # only termination protection or stack policy are missing
+    SET = "set"  # no update: only what is beside the template is missing, such as a stack policy
     HELD = "wait"  # something has to be there first that this command does not make
     FOLLOW = "follow"  # an operation is under way
 
@@ -36,7 +36,7 @@ class StackPlan:
 
     Attributes:
         change_set_id: The change set that says so; without one, templates were compared.
-        settings: What is set on the stack itself: termination protection, stack policy.
+        settings: What is set beside the template: termination protection, stack policy, first images.
         after: The stacks of this run that have to be up before it is certain what changes.
         reason: Why it waits, or what is the matter with what is there.
     """
@@ -174,7 +174,7 @@ def _held(plan: StackPlan, held: set[str]) -> StackPlan | None:
 def _following(plan: StackPlan, changing: set[str]) -> StackPlan:
     after = tuple(sorted(changing & set(_sources(plan))))
     action = plan.action
-    if after and action in (Action.UNCHANGED, Action.PROTECT):
+    if after and action in (Action.UNCHANGED, Action.SET):
         action = Action.RECHECK
     return replace(plan, action=action, after=after)
 

@@ -14,7 +14,7 @@ class Fate(StrEnum):
     UNCHANGED = "no changes"
     CREATED = "created"
     UPDATED = "updated"
-    PROTECTED = "protected"
+    SET = "set"
     DELETED = "deleted"
     FAILED = "failed"
     WAITS = "waits"
