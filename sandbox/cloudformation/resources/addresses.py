@@ -8,7 +8,13 @@ from typing import Any
 from sandbox.cloudformation.handler import Call, HandlerError, Physical, Properties
 from sandbox.cloudformation.resources import tagging
 from sandbox.cloudformation.resources.ec2_kinds import Description, Ec2Resource, Kind, picked, update_tags
-from sandbox.cloudformation.resources.failures import absent_is_fine, undone_by, unless_absent, wait_until
+from sandbox.cloudformation.resources.failures import (
+    absent_is_fine,
+    undone_by,
+    unless_absent,
+    wait_until,
+    wait_while_wanted,
+)
 
 NO_ADDRESS = "InvalidAddress.NotFound"
 NO_ALLOCATION = "InvalidAllocationID.NotFound"
@@ -72,8 +78,8 @@ class NatGateway(Ec2Resource):
         )
         gateway_id = answer["NatGateway"]["NatGatewayId"]
         with undone_by(lambda: self.delete(call, gateway_id, properties)):
-            wait_until(call, lambda: self._state(call, gateway_id) != "pending")
-            if self._state(call, gateway_id) != "available":
+            wait_while_wanted(call, lambda: self._state(call, gateway_id) != "pending")
+            if self._state(call, gateway_id) not in ("available", "pending"):
                 raise HandlerError(
                     f"NatGateway {gateway_id} is in state failed and hence failed to stabilize."
                 )

@@ -14,7 +14,7 @@ from typing import Any
 from sandbox.cloudformation.handler import Call, HandlerError, Physical, Properties
 from sandbox.cloudformation.resources import tagging
 from sandbox.cloudformation.resources.ec2_kinds import Description, picked
-from sandbox.cloudformation.resources.failures import absent_is_fine, undone_by, wait_until
+from sandbox.cloudformation.resources.failures import absent_is_fine, undone_by, wait_until, wait_while_wanted
 
 # What Auto Scaling says of a group that is not there, and of one that is being deleted.
 NO_GROUP = "ValidationError"
@@ -58,7 +58,7 @@ class AutoScalingGroup:
         )
         with undone_by(lambda: self.delete(call, name, properties)):
             _change_metrics(call, name, before=[], after=properties.get(_METRICS, []))
-            wait_until(call, lambda: _is_complete(call, name))
+            wait_while_wanted(call, lambda: _is_complete(call, name))
             return _physical(call, name)
 
     def read(self, call: Call, physical_id: str) -> Properties | None:
@@ -205,8 +205,7 @@ def _tags(call: Call, name: str, properties: Properties) -> list[Description]:
 def _change_tags(call: Call, name: str, *, before: Properties, after: Properties) -> None:
     client = call.client("autoscaling")
     put = _tags(call, name, after)
-    gone = sorted(set(tagging.own(before)) - {tag["Key"] for tag in put})
-    if gone:
+    if gone := tagging.change(call, before, after).removed:
         place = {"ResourceId": name, "ResourceType": _TAGGED_AS}
         client.delete_tags(Tags=[{"Key": key, **place} for key in gone])
     if put:

@@ -55,3 +55,9 @@ def wait_until(call: Call, is_done: Callable[[], bool]) -> None:
         if not call.is_alive():
             raise HandlerError("The operation was cancelled while it waited.")
         call.sleep(POLL_S)
+
+
+def wait_while_wanted(call: Call, is_done: Callable[[], bool]) -> None:
+    """Wait for what was made, until the engine does not want it any more and removes it itself."""
+    while call.is_alive() and not is_done():
+        call.sleep(POLL_S)

@@ -19,7 +19,7 @@ from sandbox.cloudformation.resources.balancer_kinds import (
     with_tags,
 )
 from sandbox.cloudformation.resources.ec2_kinds import picked
-from sandbox.cloudformation.resources.failures import undone_by, wait_until
+from sandbox.cloudformation.resources.failures import undone_by, wait_until, wait_while_wanted
 
 NO_BALANCER = "LoadBalancerNotFound"
 _ATTRIBUTES = "LoadBalancerAttributes"
@@ -54,8 +54,8 @@ class LoadBalancer:
         with undone_by(lambda: self.delete(call, arn, properties)):
             if attributes := properties.get(_ATTRIBUTES):
                 elb.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=attributes)
-            wait_until(call, lambda: _state(call, arn) != "provisioning")
-            if _state(call, arn) != "active":
+            wait_while_wanted(call, lambda: _state(call, arn) != "provisioning")
+            if _state(call, arn) not in ("active", "provisioning"):
                 raise HandlerError(f"The load balancer {arn} failed")
             return self._physical(call, arn)
 

@@ -57,7 +57,8 @@ class Parameter:
             if not key.startswith(SYSTEM_PREFIX)
         }
         named = {"ResourceType": "Parameter", "ResourceId": physical_id}
-        if removed := sorted(set(before.get("Tags", {})) - set(tags)):
+        former = {key for key in call.former_tags if not key.startswith(SYSTEM_PREFIX)}
+        if removed := sorted((former | set(before.get("Tags", {}))) - set(tags)):
             ssm.remove_tags_from_resource(**named, TagKeys=removed)
         if tags:
             listed = [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -340,3 +341,14 @@ def test_a_group_does_not_wait_for_what_its_hook_waits_for(call: Call, world: Wo
         )
         instances = answer["AutoScalingGroups"][0]["Instances"]
         assert [each["LifecycleState"] for each in instances] == ["Pending:Wait"] * 2
+
+
+def test_a_group_that_is_not_wanted_any_more_is_not_waited_for(call: Call, world: World) -> None:
+    given = {
+        "MinSize": "1",
+        "MaxSize": "1",
+        "LaunchTemplate": {"LaunchTemplateId": world["template"], "Version": "1"},
+        "VPCZoneIdentifier": [world["subnet_a"]],
+    }
+    with made(replace(call, is_alive=lambda: False), GROUP, given) as physical:
+        assert _instances(call, physical.physical_id) == []
