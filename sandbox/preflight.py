@@ -26,6 +26,7 @@ _PROGRAMS = {
     "setpriv": "util-linux",
     "unshare": "util-linux",
     "debootstrap": "debootstrap",
+    "haproxy": "haproxy",
     "tar": "tar",
 }
 _CGROUP_ROOT = Path("/sys/fs/cgroup")

@@ -7,7 +7,7 @@ from typing import Any
 
 from moto.elbv2 import exceptions
 
-from sandbox.api.errors import unsupported
+from sandbox.api.errors import AwsError, unsupported
 from sandbox.balancing.state import used_groups
 
 _ACTIONS = ("forward", "redirect", "fixed-response")
@@ -23,7 +23,7 @@ def refresh(backend: Any) -> None:
         group.load_balancer_arns = users.get(arn, [])
 
 
-def check_actions(backend: Any, actions: Any) -> None:
+def check_actions(backend: Any, actions: Any, *, load_balancer_arn: str) -> None:
     """Refuse actions that this region has not, and target groups that are not there."""
     if len(actions) != 1:
         raise unsupported(f"elbv2 with {len(actions)} actions in a rule")
@@ -36,6 +36,9 @@ def check_actions(backend: Any, actions: Any) -> None:
     for arn in backend._get_target_group_arns_from(action_data=action):
         if arn not in backend.target_groups:
             raise exceptions.ActionTargetGroupNotFoundError(arn)
+        if any(user != load_balancer_arn for user in backend.target_groups[arn].load_balancer_arns):
+            message = f"Target group '{arn}' cannot be associated with more than one load balancer"
+            raise AwsError("TargetGroupAssociationLimit", message)
 
 
 def _is_true(value: Any) -> bool:

@@ -47,7 +47,7 @@ def _create_listener(original: Callable[..., Any]) -> Callable[..., Any]:
             raise exceptions.LoadBalancerNotFoundError()
         if any(int(each.port) == int(port) for each in record.listeners.values()):
             raise exceptions.DuplicateListenerError()
-        check_actions(backend, actions)
+        check_actions(backend, actions, load_balancer_arn=load_balancer_arn)
         _check_protocol(backend, protocol, [certificate] if certificate else [], ssl_policy)
         listener: FakeListener = original(
             backend, load_balancer_arn, protocol, port, ssl_policy, certificate, actions, **options
@@ -71,7 +71,7 @@ def _modify_listener(original: Callable[..., Any]) -> Callable[..., Any]:
         if port is not None and any(int(each.port) == int(port) for each in others):
             raise exceptions.DuplicateListenerError()
         if actions:
-            check_actions(backend, actions)
+            check_actions(backend, actions, load_balancer_arn=listener.load_balancer_arn)
         given = [each["CertificateArn"] for each in certificates or ()]
         kept = given[:1] or ([listener.certificate] if listener.certificate else [])
         after = protocol or listener.protocol

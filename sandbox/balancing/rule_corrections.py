@@ -33,7 +33,7 @@ def _create_rule(original: Callable[..., Any]) -> Callable[..., Any]:
         backend: Any, listener_arn: str, conditions: Any, priority: Any, actions: Any, **options: Any
     ) -> Any:
         """Compare priorities as numbers."""
-        check_actions(backend, actions)
+        check_actions(backend, actions, load_balancer_arn=_balancer_of(backend, listener_arn))
         _check_conditions(conditions)
         number = _priority(priority)
         made = original(backend, listener_arn, conditions, number, actions, **options)
@@ -50,7 +50,7 @@ def _modify_rule(original: Callable[..., Any]) -> Callable[..., Any]:
         if rule.is_default:
             raise AwsError("OperationNotPermitted", f"Default rule '{rule_arn}' cannot be modified")
         if actions:
-            check_actions(backend, actions)
+            check_actions(backend, actions, load_balancer_arn=_balancer_of(backend, rule.listener_arn))
         _check_conditions(conditions or ())
         changed = original(backend, rule_arn, conditions, actions)
         refresh(backend)
@@ -92,6 +92,10 @@ def _set_rule_priorities(original: Callable[..., Any]) -> Callable[..., Any]:
         return list(rules)
 
     return set_priorities
+
+
+def _balancer_of(backend: Any, listener_arn: str) -> str:
+    return str(backend.describe_listeners(None, [listener_arn])[0].load_balancer_arn)
 
 
 def _priority(value: Any) -> int:

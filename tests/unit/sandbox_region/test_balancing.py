@@ -270,6 +270,17 @@ def test_actions_that_do_not_exist_here_are_refused(world: World, listener: str)
     assert refusal(modify, ListenerArn=listener, DefaultActions=oidc) == "UnsupportedOperation"
 
 
+def test_a_target_group_belongs_to_one_balancer(world: World, listener: str) -> None:
+    del listener
+    made = world.elbv2.create_load_balancer(Name="second", Subnets=world.subnets[:2])["LoadBalancers"][0]
+    arn = made["LoadBalancerArn"]
+    create = world.elbv2.create_listener
+    wanted = {"LoadBalancerArn": arn, "Protocol": "HTTP", "Port": 80, "DefaultActions": forward(world)}
+    assert refusal(create, **wanted) == "TargetGroupAssociationLimit"
+    world.elbv2.delete_load_balancer(LoadBalancerArn=arn)
+    world.local.until(world.interfaces, lambda found: len(found) == 2)
+
+
 def test_a_target_group_reads_back_as_it_was_changed(world: World) -> None:
     made = world.elbv2.create_target_group(
         Name="other",
