@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Plans that somebody's work overtakes are made anew so often.
 _ROUNDS = 3
+DEFAULT_ENVIRONMENT = "sandbox"
 
 Show = Callable[[object, Sequence[str]], None]
 MakeTemplates = Callable[[Path, str], "Templates"]
@@ -52,7 +53,7 @@ def choose(
         raise ConfigError(verb, (f"{verb}: name one of --network, --environment and --all",))
     if words.network and words.environment:
         raise ConfigError(verb, (f"{verb}: --network and --environment exclude each other",))
-    name = words.environment or ("" if words.network else "sandbox")
+    name = words.environment or ("" if words.network else DEFAULT_ENVIRONMENT)
     network = words.network
     if name:
         network = load_environment(place.project, name, endpoint_port=place.endpoint_port).network
@@ -62,11 +63,8 @@ def choose(
     if words.network:
         title, environments, whether = f"network {network}", (), Network.YES
     if words.is_all:
-        title, environments, whether = (
-            f"network {network} with all in it",
-            (*scope.environments,),
-            Network.YES,
-        )
+        title = f"network {network} with all in it"
+        environments, whether = tuple(scope.environments), Network.YES
     request = Request(
         title=f"{title} (account {scope.first.account_id}, {scope.first.region})",
         command=_typed(words, verb),
@@ -112,8 +110,8 @@ def bring_up(
                 show(plan.as_dict(), workflow.plan_lines(plan))
                 return
             if not plan.busy:
-                workflow.confirm(world, request, plan, is_confirmed=is_confirmed)
                 sys.stderr.write("".join(f"{line}\n" for line in workflow.plan_lines(plan)))
+                workflow.confirm(world, request, plan, is_confirmed=is_confirmed)
                 with reporter("provision") as console:
                     result = workflow.apply(world, request, draft, console)
                 show(result.as_dict(), result.lines())
