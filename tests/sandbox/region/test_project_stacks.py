@@ -6,6 +6,7 @@ It takes no machines; it is here as it takes half a minute.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.sandbox
 OWNER = "sandbox"
 ENVIRONMENT = environment_inputs(PROJECT, OWNER, FUNCTION_KEYS)
 STACKS = (*network_stacks(network_inputs(PROJECT, OWNER)), *environment_stacks(ENVIRONMENT))
-WAIT = {"Delay": 0.05, "MaxAttempts": 2400}
+WAIT = {"Delay": 0.05, "MaxAttempts": 1200}
 
 
 @pytest.fixture(name="local")
@@ -52,7 +53,9 @@ def test_the_projects_stacks_come_up_stay_as_they_are_and_go(local: LocalRegion)
     assert {stack.name: changes(cfn, stack) for stack in STACKS} == {
         stack.name: NO_CHANGES for stack in STACKS
     }
-    assert {stack.name: drifts(cfn, stack) for stack in STACKS} == {stack.name: [] for stack in STACKS}
+    assert {stack.name: drifts(cfn, stack.name) for stack in STACKS} == {stack.name: [] for stack in STACKS}
+    tampered = tamper(local)
+    assert {name: [logical_id for logical_id, _ in drifts(cfn, name)] for name in tampered} == tampered
     for stack in reversed(STACKS):
         stack_id = cfn.describe_stacks(StackName=stack.name)["Stacks"][0]["StackId"]
         cfn.delete_stack(StackName=stack.name)
@@ -73,6 +76,29 @@ def change_set(cfn: Any, stack: Stack, kind: str) -> None:
     cfn.get_waiter("change_set_create_complete").wait(**named, WaiterConfig=WAIT)
 
 
+def tamper(local: LocalRegion) -> dict[str, list[str]]:
+    """Open a port, change a bucket's policy and remove a database member; return what drifts by it."""
+    security, state, database = (f"slipway-{OWNER}-{kind}" for kind in ("security", "state", "database"))
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    group = physical_id(local, security, "DatabaseSecurityGroup")
+    local.client("ec2").authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    bucket = physical_id(local, state, "ConfigBucket")
+    arn = f"arn:aws:s3:::{bucket}"
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteBucket", "Resource": arn}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    local.client("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    member = physical_id(local, database, "MemberTwo")
+    local.client("rds").delete_db_instance(DBInstanceIdentifier=member, SkipFinalSnapshot=True)
+    return {security: ["DatabaseSecurityGroup"], state: ["ConfigBucketPolicy"], database: ["MemberTwo"]}
+
+
+def physical_id(local: LocalRegion, stack: str, logical_id: str) -> str:
+    """Return what a resource of a stack is."""
+    cfn = local.client("cloudformation")
+    found = cfn.describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)
+    return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+
 def changes(cfn: Any, stack: Stack) -> Any:
     """Return what another change set would do, or why there is none."""
     try:
@@ -82,14 +108,14 @@ def changes(cfn: Any, stack: Stack) -> Any:
     return cfn.describe_change_set(StackName=stack.name, ChangeSetName="changes")["Changes"]
 
 
-def drifts(cfn: Any, stack: Stack) -> list[Any]:
+def drifts(cfn: Any, stack: str) -> list[Any]:
     """Return what does not read back as the template says."""
-    detection = cfn.detect_stack_drift(StackName=stack.name)["StackDriftDetectionId"]
+    detection = cfn.detect_stack_drift(StackName=stack)["StackDriftDetectionId"]
     while (status := detection_status(cfn, detection)) == "DETECTION_IN_PROGRESS":
         time.sleep(0.05)
     assert status == "DETECTION_COMPLETE"
     found = cfn.describe_stack_resource_drifts(
-        StackName=stack.name, StackResourceDriftStatusFilters=["MODIFIED", "DELETED"]
+        StackName=stack, StackResourceDriftStatusFilters=["MODIFIED", "DELETED"]
     )
     return [
         (each["LogicalResourceId"], each.get("PropertyDifferences")) for each in found["StackResourceDrifts"]
