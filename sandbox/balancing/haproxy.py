@@ -167,7 +167,10 @@ class _Node:
         self._wait(lambda: bool(runtime.worker_pid(self._socket)))
 
     def _reload(self) -> None:
-        """Let a new worker take over the listening sockets; the old one ends what it has begun."""
+        """Let a new worker take over the listening sockets; the old one ends what it has begun.
+
+        What the old one answers from here on is in no metric.
+        """
         before = runtime.worker_pid(self._socket)
         self.look()
         if self._process is not None:
