@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from moto.elbv2.ssl_policies import SSL_POLICIES
 
 from sandbox.api.errors import AwsError
 from sandbox.balancing import answers, attributes, conditions, tls
@@ -238,7 +239,7 @@ def full_balancer() -> Balancer:
     )
     policies = [
         replace(https, port=9000 + number, ssl_policy=policy)
-        for number, policy in enumerate(sorted(tls.SSL_POLICIES))
+        for number, policy in enumerate(sorted(SSL_POLICIES))
     ]
     stuck = replace(API, arn="arn:s", name="stuck", protocol="HTTPS", slow_start_s=30, cookie_s=60)
     algorithms = [

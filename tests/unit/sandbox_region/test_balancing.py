@@ -41,9 +41,9 @@ class World:
         answer = self.elbv2.describe_load_balancer_attributes(LoadBalancerArn=self.arn)
         return {each["Key"]: each["Value"] for each in answer["Attributes"]}
 
-    def health(self) -> list[tuple[Any, ...]]:
+    def health(self, target_group: str) -> list[tuple[Any, ...]]:
         """What DescribeTargetHealth says: id, port, state, reason."""
-        answer = self.elbv2.describe_target_health(TargetGroupArn=self.target_group)
+        answer = self.elbv2.describe_target_health(TargetGroupArn=target_group)
         return [
             (
                 each["Target"]["Id"],
@@ -96,6 +96,20 @@ def fixture_listener(world: World) -> Iterator[str]:
     arn = made["Listeners"][0]["ListenerArn"]
     yield arn
     world.elbv2.delete_listener(ListenerArn=arn)
+
+
+@pytest.fixture(name="used")
+def fixture_used(world: World) -> Iterator[str]:
+    """Return a target group of the test's own, to which a listener forwards."""
+    made = world.elbv2.create_target_group(Name="used", Protocol="HTTP", Port=8080, VpcId=world.vpc_id)
+    arn = made["TargetGroups"][0]["TargetGroupArn"]
+    actions = [{"Type": "forward", "TargetGroupArn": arn}]
+    listener = world.elbv2.create_listener(
+        LoadBalancerArn=world.arn, Protocol="HTTP", Port=9000, DefaultActions=actions
+    )["Listeners"][0]["ListenerArn"]
+    yield arn
+    world.elbv2.delete_listener(ListenerArn=listener)
+    world.elbv2.delete_target_group(TargetGroupArn=arn)
 
 
 def refusal(call: Any, **arguments: Any) -> str:
@@ -319,31 +333,36 @@ def test_a_target_group_reads_back_as_it_was_changed(world: World) -> None:
     assert refusal(world.elbv2.describe_target_groups, Names=["other"]) == "TargetGroupNotFound"
 
 
-def test_a_target_is_healthy_when_its_instance_answers(world: World, listener: str) -> None:
-    del listener
+def test_a_target_is_healthy_when_its_instance_answers(world: World, used: str) -> None:
     instance_id = world.local.launch(SubnetId=world.subnets[0])
     target = {"Id": instance_id}
     world.local.substrate.frozen.add(instance_id)
-    world.elbv2.register_targets(TargetGroupArn=world.target_group, Targets=[target])
-    assert [each[:2] for each in world.health()] == [(instance_id, 8080)]
-    seen = world.local.until(world.health, lambda found: found[0][3] == "Elb.InitialHealthChecking")
+    world.elbv2.register_targets(TargetGroupArn=used, Targets=[target])
+    assert [each[:2] for each in world.health(used)] == [(instance_id, 8080)]
+    seen = world.local.until(
+        lambda: world.health(used), lambda found: found[0][3] == "Elb.InitialHealthChecking"
+    )
     assert seen == [(instance_id, 8080, "initial", "Elb.InitialHealthChecking")]
     world.local.substrate.frozen.discard(instance_id)
-    world.local.until(world.health, lambda found: found == [(instance_id, 8080, "healthy", None)])
+    world.local.until(
+        lambda: world.health(used), lambda found: found == [(instance_id, 8080, "healthy", None)]
+    )
     world.local.substrate.frozen.add(instance_id)
     world.local.until(
-        world.health, lambda found: found == [(instance_id, 8080, "unhealthy", "Target.Timeout")]
+        lambda: world.health(used),
+        lambda found: found == [(instance_id, 8080, "unhealthy", "Target.Timeout")],
     )
     world.local.client("ec2").stop_instances(InstanceIds=[instance_id])
     world.local.until(
-        world.health, lambda found: found == [(instance_id, 8080, "unused", "Target.InvalidState")]
+        lambda: world.health(used),
+        lambda found: found == [(instance_id, 8080, "unused", "Target.InvalidState")],
     )
-    world.elbv2.deregister_targets(TargetGroupArn=world.target_group, Targets=[target])
-    assert world.health() == [(instance_id, 8080, "draining", "Target.DeregistrationInProgress")]
+    world.elbv2.deregister_targets(TargetGroupArn=used, Targets=[target])
+    assert world.health(used) == [(instance_id, 8080, "draining", "Target.DeregistrationInProgress")]
     delay = [{"Key": "deregistration_delay.timeout_seconds", "Value": "0"}]
-    world.elbv2.modify_target_group_attributes(TargetGroupArn=world.target_group, Attributes=delay)
+    world.elbv2.modify_target_group_attributes(TargetGroupArn=used, Attributes=delay)
     # The time to drain was fixed when it began.
-    assert world.health() == [(instance_id, 8080, "draining", "Target.DeregistrationInProgress")]
+    assert world.health(used) == [(instance_id, 8080, "draining", "Target.DeregistrationInProgress")]
 
 
 def test_targets_differ_by_port(world: World) -> None:
@@ -369,12 +388,11 @@ def test_who_is_no_target_is_refused(world: World) -> None:
     assert refusal(register, TargetGroupArn=world.target_group, Targets=elsewhere) == "InvalidTarget"
 
 
-def test_a_terminated_instance_drains(world: World, listener: str) -> None:
-    del listener
+def test_a_terminated_instance_drains(world: World, used: str) -> None:
     instance_id = world.local.launch(SubnetId=world.subnets[0])
     delay = [{"Key": "deregistration_delay.timeout_seconds", "Value": "300"}]
-    world.elbv2.modify_target_group_attributes(TargetGroupArn=world.target_group, Attributes=delay)
-    world.elbv2.register_targets(TargetGroupArn=world.target_group, Targets=[{"Id": instance_id}])
+    world.elbv2.modify_target_group_attributes(TargetGroupArn=used, Attributes=delay)
+    world.elbv2.register_targets(TargetGroupArn=used, Targets=[{"Id": instance_id}])
     world.local.client("ec2").terminate_instances(InstanceIds=[instance_id])
     wanted = (instance_id, 8080, "draining", "Target.DeregistrationInProgress")
-    world.local.until(world.health, lambda found: wanted in found)
+    world.local.until(lambda: world.health(used), lambda found: wanted in found)
