@@ -101,9 +101,9 @@ def docs(context: Context):
 
 
 @command(name="up")
-def sandbox_up(context: Context, port="", mode="real", json=False):
-    """Start the local AWS region; harmless when it runs."""
-    context.region_up(port=port, mode=mode, as_json=json)
+def sandbox_up(context: Context, port="", mode="real", simulated=False, seed="", json=False):
+    """Start the local AWS region; harmless when it runs. Simulated, its time stands still until told."""
+    context.region_up(port=port, mode="simulated" if simulated else mode, seed=seed, as_json=json)
 
 
 @command(name="down")

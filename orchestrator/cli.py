@@ -209,17 +209,22 @@ class Context:
         environ = {**os.environ, "PATH": os.pathsep.join((binaries, os.environ.get("PATH", os.defpath)))}
         proof.run(self.project, selection, environ)
 
-    def region_up(self, *, port: str, mode: str, as_json: bool, is_quiet: bool = False) -> None:
+    def region_up(
+        self, *, port: str, mode: str, as_json: bool, seed: str = "", is_quiet: bool = False
+    ) -> None:
         """Start the local region."""
         number = _sandbox_port(port)
         if mode not in MODES:
             raise ConfigError("mode", (f"mode {mode!r}: must be one of {', '.join(MODES)}",))
+        drawn = _seed(seed, mode)
         from orchestrator.console import reporter  # noqa: PLC0415
 
         with _region_errors(), reporter("region") as console:
             from sandbox import control  # noqa: PLC0415
 
-            info = control.up(port=number, mode=mode, on_phase=lambda phase: console.step("up", phase))
+            info = control.up(
+                port=number, mode=mode, seed=drawn, on_phase=lambda phase: console.step("up", phase)
+            )
             console.done("up", f"answers at {info.endpoint}")
         if is_quiet:
             return
@@ -279,6 +284,16 @@ def _sandbox_port(text: str = "") -> int:
     if not chosen.isascii() or not chosen.isdigit() or not 1 <= int(chosen) <= LAST_PORT:
         raise ConfigError("port", (f"port {chosen!r}: must be a number from 1 to {LAST_PORT}",))
     return int(chosen)
+
+
+def _seed(text: str, mode: str) -> int:
+    if not text:
+        return 0
+    if not text.isascii() or not text.isdigit():
+        raise ConfigError("seed", (f"seed {text!r}: must be a whole number from 0",))
+    if mode != "simulated":
+        raise ConfigError("seed", ("seed: only a simulated region has one",))
+    return int(text)
 
 
 def _show(document: object, lines: Sequence[str], *, as_json: bool = False) -> None:

@@ -146,6 +146,7 @@ def region_table(page: Mapping[str, Any]) -> tuple[str, ...]:
     lines = [
         f"{page['endpoint']}  {page['mode']} machines, up for {page['uptime_s']:.0f} s, pid {page['pid']}, "
         f"machines use {megabytes:.0f} MiB",
+        *([f"seed {page['seed']}, its time is {page['now']}"] if "seed" in page else []),
         "",
     ]
     machines = [("machine", "state", "status", "private", "public", "image")]

@@ -21,6 +21,8 @@ from typing import Protocol
 log = logging.getLogger(__name__)
 
 WORKERS = 8
+# So many actions at one moment are taken for a loop that never lets time pass.
+MOST_AT_ONCE = 250_000
 
 
 class Timer(Protocol):
@@ -101,15 +103,30 @@ class WallClock:
                     self._pool.submit(_guarded, due.action)
 
 
+class Runaway(Exception):
+    """Actions at one moment ask for ever more actions at the same moment."""
+
+
 class VirtualClock:
     """Time that stands still until it is advanced. The same calls in the same order give the same region."""
 
-    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+    def __init__(
+        self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC), *, most_at_once: int = MOST_AT_ONCE
+    ) -> None:
         self._start = start
+        self._most_at_once = most_at_once
         self._elapsed_s = 0.0
         self._due: list[_Due] = []
         self._numbers = itertools.count()
         self._lock = threading.Lock()
+        # Who lets time pass; actions that call back into the region find themselves holding it.
+        self._advancing = threading.RLock()
+        self._is_running = False
+
+    @property
+    def elapsed_s(self) -> float:
+        """The seconds since the start."""
+        return self._elapsed_s
 
     def now(self) -> datetime:
         """Return the time."""
@@ -122,18 +139,60 @@ class VirtualClock:
             heapq.heappush(self._due, due)
         return due
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass: call, on this thread and in order, what is due until then, at its own time."""
-        end_s = self._elapsed_s + seconds
-        while (due := self._next(end_s)) is not None:
-            self._elapsed_s = max(self._elapsed_s, due.at_s)
-            _guarded(due.action)
-        self._elapsed_s = end_s
+    def go_on_at(self, elapsed_s: float) -> None:
+        """Begin at a later time than the start, before anything is due."""
+        self._elapsed_s = elapsed_s
+
+    def advance(self, seconds: float) -> int:
+        """Let time pass: call, on this thread and in order, what is due until then, at its own time.
+
+        Returns how many actions that were.
+
+        Raises:
+            Runaway: actions ask for ever more actions at one moment; time stands there.
+        """
+        with self._advancing:
+            self._is_running = True
+            try:
+                return self._run_until(self._elapsed_s + seconds)
+            finally:
+                self._is_running = False
+
+    def run_due(self) -> int:
+        """Call what is due now, unless somebody lets time pass already: they will."""
+        done = 0
+        while self._is_due() and self._advancing.acquire(blocking=False):
+            try:
+                # An action of this very thread may be what called.
+                if self._is_running:
+                    break
+                done += self.advance(0)
+            finally:
+                self._advancing.release()
+        return done
 
     def close(self) -> None:
         """Call nothing any more."""
         with self._lock:
             self._due.clear()
+
+    def _run_until(self, end_s: float) -> int:
+        done = at_once = 0
+        while (due := self._next(end_s)) is not None:
+            at_once = at_once + 1 if due.at_s <= self._elapsed_s else 1
+            self._elapsed_s = max(self._elapsed_s, due.at_s)
+            _guarded(due.action)
+            done += 1
+            if at_once >= self._most_at_once:
+                raise Runaway(f"{at_once} actions at {self.now().isoformat()}, and there are more")
+        self._elapsed_s = end_s
+        return done
+
+    def _is_due(self) -> bool:
+        with self._lock:
+            return any(not each.is_cancelled for each in self._due[:1]) and (
+                self._due[0].at_s <= self._elapsed_s
+            )
 
     def _next(self, end_s: float) -> _Due | None:
         with self._lock:

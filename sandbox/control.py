@@ -47,10 +47,13 @@ def up(
     port: int = DEFAULT_PORT,
     mode: str = "real",
     region: str = DEFAULT_REGION,
+    seed: int = 0,
     on_phase: OnPhase = lambda phase: None,
     state_dir: StateDir | None = None,
 ) -> RegionInfo:
     """Start the region of this checkout, unless it runs; return when it can be used.
+
+    A simulated region is the same at every run with the same `seed`.
 
     Raises:
         SandboxError: the port is taken, the host can't run machines, or the region failed to start.
@@ -63,7 +66,7 @@ def up(
         _check_host()
     state.path.mkdir(parents=True, exist_ok=True)
     heard, told = os.pipe()
-    process = _spawn(state, told, port=port, mode=mode, region=region)
+    process = _spawn(state, told, port=port, mode=mode, region=region, seed=seed)
     os.close(told)
     failure = _listen(heard, on_phase)
     if failure is not None:
@@ -172,11 +175,17 @@ def _check_host() -> None:
         )
 
 
-def _spawn(state: StateDir, told: int, *, port: int, mode: str, region: str) -> subprocess.Popen[bytes]:
+def _spawn(
+    state: StateDir, told: int, *, port: int, mode: str, region: str, seed: int
+) -> subprocess.Popen[bytes]:
     arguments = [sys.executable, "-m", "sandbox.daemon", "--state-dir", str(state.path)]
     arguments += ["--port", str(port), "--mode", mode, "--region", region, "--report-fd", str(told)]
+    arguments += ["--seed", str(seed)]
     # A profile or endpoint meant for AWS must not reach the botocore inside the daemon.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    if mode == "simulated":
+        # The order of sets of texts is drawn anew in each process, unless it is told.
+        environment["PYTHONHASHSEED"] = "0"
     with state.log.open("ab") as log:
         return subprocess.Popen(  # noqa: S603
             arguments,

@@ -21,6 +21,7 @@ from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
 from sandbox.api.server import ApiServer
 from sandbox.pages import READY, Pages
 from sandbox.region import Region, RegionOptions
+from sandbox.simulation import OtherSeed, Simulation
 from sandbox.state_dir import AlreadyRunning, DaemonRecord, StateDir
 from sandbox.substrates import Carrier, Mode, carrier
 
@@ -40,6 +41,7 @@ class DaemonOptions:
     port: int
     region: str
     mode: Mode
+    seed: int
     report_fd: int | None
 
 
@@ -61,9 +63,12 @@ def _parse(arguments: list[str] | None) -> DaemonOptions:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--region", required=True)
     parser.add_argument("--mode", type=Mode, choices=list(Mode), required=True)
+    parser.add_argument("--seed", type=int, default=0, help="of a simulated region")
     parser.add_argument("--report-fd", type=int, help="where to write the phases of the start, a line each")
     given = parser.parse_args(arguments)
-    return DaemonOptions(StateDir(given.state_dir), given.port, given.region, given.mode, given.report_fd)
+    return DaemonOptions(
+        StateDir(given.state_dir), given.port, given.region, given.mode, given.seed, given.report_fd
+    )
 
 
 def _reporter(descriptor: int | None) -> Report:
@@ -105,7 +110,11 @@ def _run(options: DaemonOptions, report: Report) -> int:
     pages = Pages(mode=options.mode, region_name=options.region, operator_address=carried.operator_address)
     endpoint = f"http://127.0.0.1:{port}"
     region = Region(_region_options(options, carried, endpoint), carried.substrate, pages)
-    region.start()
+    try:
+        region.start()
+    except OtherSeed as error:
+        report(f"failed {error}")
+        return 1
     pages.describe(region)
     server = ApiServer(region.gateway)
     server.serve(listener)
@@ -127,8 +136,9 @@ def _region_options(options: DaemonOptions, carried: Carrier, endpoint: str) -> 
         mode=options.mode,
         public_cidr=carried.public_cidr,
         endpoint=endpoint,
-        state_file=options.state_dir.saved,
+        state_file=options.state_dir.saved(options.mode),
         machine_environment=environment,
+        simulation=Simulation(options.seed) if options.mode is Mode.SIMULATED else None,
     )
 
 

@@ -16,6 +16,9 @@ from sandbox.substrate import MachineSpec, PowerState, Substrate, SubstrateError
 
 log = logging.getLogger(__name__)
 
+# How many of the clock's seconds pass before the machine of an instance in that state has followed.
+Delay = Callable[[State, str], float]
+
 # Starting a machine is mostly waiting for podman; stopping one waits for the guest.
 WORKERS = 12
 
@@ -23,7 +26,8 @@ WORKERS = 12
 class Lifecycle:
     """Carries out what the API decides. One thing at a time happens to a machine.
 
-    With a clock, that clock calls each step in its turn; without, steps run side by side as soon as they can.
+    With a clock, that clock calls each step in its turn, after the delay that the step takes; without, steps
+    run side by side as soon as they can.
     """
 
     def __init__(
@@ -34,12 +38,16 @@ class Lifecycle:
         settle_network: Callable[[], None],
         environment: Callable[[], Mapping[str, str]],
         clock: RegionClock | None = None,
+        delay: Delay = lambda state, instance_id: 0.0,
+        capture_s: float = 0.0,
     ) -> None:
         self._substrate = substrate
         self._ledger = ledger
         self._settle_network = settle_network
         self._environment = environment
         self._clock = clock
+        self._delay = delay
+        self._capture_s = capture_s
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="machine")
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._created: set[str] = set(substrate.observe())
@@ -55,7 +63,9 @@ class Lifecycle:
 
     def converge(self, instance_id: str) -> None:
         """Bring the machine to the state of its instance, soon."""
-        self._submit(self._step, instance_id)
+        state = self._ledger.state(instance_id) if self._clock is not None else None
+        after_s = 0.0 if state is None else self._delay(state, instance_id)
+        self._submit(self._step, instance_id, after_s=after_s)
 
     def reboot(self, instance_id: str) -> None:
         """Reboot the machine, soon."""
@@ -74,7 +84,7 @@ class Lifecycle:
         self, instance_id: str, ami_id: str, *, power_off: bool, done: Callable[[SubstrateError | None], None]
     ) -> None:
         """Save the machine's disk as an image, soon, with the machine off meanwhile if `power_off`."""
-        self._submit(self._capture, instance_id, ami_id, power_off, done)
+        self._submit(self._capture, instance_id, ami_id, power_off, done, after_s=self._capture_s)
 
     @contextmanager
     def exclusively(self, instance_id: str, *, wait: bool = True) -> Iterator[bool]:
@@ -96,13 +106,15 @@ class Lifecycle:
             self._ledger.terminated(instance, reason)
         self._settle_network()
 
-    def _submit(self, work: Callable[..., None], instance_id: str, *arguments: object) -> None:
+    def _submit(
+        self, work: Callable[..., None], instance_id: str, *arguments: object, after_s: float = 0.0
+    ) -> None:
         def run() -> None:
             with self.exclusively(instance_id):
                 work(instance_id, *arguments)
 
         if self._clock is not None:
-            self._clock.after(0, run)
+            self._clock.after(after_s, run)
             return
         self._pool.submit(run).add_done_callback(_report)
 
@@ -155,7 +167,7 @@ class Lifecycle:
 
     def _reboot(self, instance_id: str) -> None:
         if self._ledger.state(instance_id) is State.RUNNING:
-            self._ledger.health[instance_id] = Health.INITIALIZING
+            self._ledger.found(instance_id, Health.INITIALIZING)
             self._substrate.reboot(instance_id)
 
     def _capture(

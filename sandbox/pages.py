@@ -70,7 +70,13 @@ class Pages:
             "uptime_s": round(time.monotonic() - self._began, 1),
             "machines": len(self._machines()),
             "images": len(self._images()),
-        }
+        } | self._simulation()
+
+    def _simulation(self) -> dict[str, Any]:
+        simulation = self._region.options.simulation if self._region else None
+        if simulation is None:
+            return {}
+        return {"seed": simulation.seed, "now": simulation.clock.now().isoformat()}
 
     def _status(self) -> dict[str, Any]:
         memory: Mapping[str, int] = {}

@@ -155,10 +155,14 @@ class Saver:
     """Saves some seconds after a change, however many changes there are."""
 
     def __init__(
-        self, save: Callable[[], None], all_locks: Callable[[], AbstractContextManager[None]]
+        self,
+        save: Callable[[], None],
+        all_locks: Callable[[], AbstractContextManager[None]],
+        settle_s: float = SETTLE_S,
     ) -> None:
         self._save = save
         self._all_locks = all_locks
+        self._settle_s = settle_s
         self._changed = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="saver", daemon=True)
@@ -187,7 +191,7 @@ class Saver:
     def _run(self) -> None:
         while not self._closing.is_set():
             self._changed.wait()
-            if self._closing.wait(SETTLE_S):
+            if self._closing.wait(self._settle_s):
                 return
             self._changed.clear()
             try:

@@ -20,6 +20,7 @@ from moto.ec2.models.amis import Ami
 from sandbox import dns, imds
 from sandbox.api import addresses, copies, corrections, iam_conditions, service_state, subjects, vpcs
 from sandbox.api.access.guard import REFUSALS, Guard
+from sandbox.api.calls import ApiCall
 from sandbox.api.errors import HttpAnswer
 from sandbox.api.gateway import Gateway, Locks, OperatorPage
 from sandbox.api.images import ImageHooks
@@ -27,13 +28,17 @@ from sandbox.api.instances import InstanceHooks
 from sandbox.api.ledger import Ledger, State, server_error
 from sandbox.api.patches import Patches
 from sandbox.clock import RegionClock, WallClock
+from sandbox.controls import Controls
+from sandbox.faults import API_CODES
 from sandbox.inside import InsideServices, NoServices
 from sandbox.lifecycle import Lifecycle
 from sandbox.own_calls import OwnCalls
 from sandbox.persistence import Saver, StateFile, teach_dill
 from sandbox.services import Surroundings, services
-from sandbox.substrate import Substrate
-from sandbox.wanted_network import VpcServices, WantedNetwork
+from sandbox.simulated import SimulatedSubstrate
+from sandbox.simulation import CAPTURE_S, SAVE_AFTER_S, SimulatedMachines, Simulation
+from sandbox.substrate import PowerState, Substrate
+from sandbox.wanted_network import NoNetwork, VpcServices, WantedNetwork
 from sandbox.watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -44,7 +49,11 @@ DEBIAN_RELEASED = datetime(2026, 11, 1, 22, 41, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class RegionOptions:
-    """What a region is made with. With a clock of its own nothing happens but what that clock calls."""
+    """What a region is made with.
+
+    With a clock of its own nothing happens but what that clock calls; a simulation has one, and chance and
+    faults beside.
+    """
 
     name: str
     mode: str
@@ -53,6 +62,7 @@ class RegionOptions:
     state_file: Path | None = None
     machine_environment: Mapping[str, str] | None = None
     clock: RegionClock | None = None
+    simulation: Simulation | None = None
 
 
 class Region:
@@ -69,17 +79,19 @@ class Region:
             options.public_cidr, lambda: addresses.public_addresses_in_use(self._ec2())
         )
         self._file = StateFile(options.state_file, options.name) if options.state_file else None
-        self._saver = Saver(self._file.save, self.locks.all) if self._file else None
+        self._saver = self._make_saver(self._file)
         self._metadata = Metadata(self.ledger, options.name)
         self._services = self._inside_services()
-        self.clock: RegionClock = options.clock or WallClock()
-        self._network = WantedNetwork(substrate, self._ec2, lock=self.ledger.lock, services=self._services)
+        told = options.simulation.clock if options.simulation else options.clock
+        self.clock: RegionClock = told or WallClock()
+        self._network = NoNetwork() if options.simulation else self._wanted_network()
         self.lifecycle = Lifecycle(
             substrate=substrate,
             ledger=self.ledger,
             settle_network=self._network.settle,
             environment=lambda: options.machine_environment or {},
-            clock=options.clock,
+            clock=told,
+            **self._pace(),
         )
         self._watcher = Watcher(
             substrate=substrate,
@@ -91,11 +103,15 @@ class Region:
             region=options.name,
             locks=self.locks,
             own_pages=own_pages,
-            authorise=Guard(DEFAULT_ACCOUNT_ID, options.name).check,
+            authorise=self._authorise,
             settle_network=self._network.settle,
             changed=self.changed,
+            now=self.clock.now,
+            controls=Controls(options.simulation, self.changed),
+            answered=self._answered,
         )
         self.service_pages: dict[str, Callable[[], HttpAnswer]] = {}
+        self._guard = Guard(DEFAULT_ACCOUNT_ID, options.name)
         self._added = services(self._surroundings())
 
     def start(self) -> None:
@@ -104,10 +120,11 @@ class Region:
         teach_dill()
         if self._file is None or not self._file.load():
             vpcs.connect_default_vpc(self._ec2())
+        self._take_up()
         self._pool.replace_foreign(self._ec2())
         self._pick_up()
         self._network.settle()
-        if self.options.clock is None:
+        if isinstance(self.clock, WallClock):
             self._watcher.start()
         for service in self._added:
             service.start()
@@ -141,6 +158,8 @@ class Region:
                 self._saver.close()
         finally:
             self._patches.undo()
+            if self.options.simulation is not None:
+                self.options.simulation.close()
 
     def look(self) -> None:
         """Compare machines with instances now, as the watcher does every few seconds."""
@@ -166,7 +185,11 @@ class Region:
             pages=self.service_pages,
             changed=self.changed,
             folder=options.state_file.parent if options.state_file else None,
+            workers=options.simulation.turns if options.simulation else None,
         )
+
+    def _wanted_network(self) -> WantedNetwork:
+        return WantedNetwork(self.substrate, self._ec2, lock=self.ledger.lock, services=self._services)
 
     def _inside_services(self) -> VpcServices:
         if self.options.mode == "simulated":
@@ -176,7 +199,7 @@ class Region:
     def _install(self) -> None:
         self._patches.replace(settings, "ec2_load_default_amis", lambda: False)
         # Codes that every service may answer; moto warns of those that are not in a service's own model.
-        common = {*errors.COMMON_ERROR_CODES, *REFUSALS, "UnsupportedOperation", "InternalError"}
+        common = {*errors.COMMON_ERROR_CODES, *REFUSALS, *API_CODES, "UnsupportedOperation", "InternalError"}
         self._patches.replace(errors, "COMMON_ERROR_CODES", common)
         addresses.install(self._patches, self._pool)
         vpcs.install(self._patches)
@@ -184,12 +207,56 @@ class Region:
         corrections.install(self._patches)
         copies.install(self._patches)
         service_state.install(self._patches)
-        InstanceHooks(self.ledger, self.lifecycle).install(self._patches)
+        refuse = self.options.simulation.refuse_launch if self.options.simulation else _refuse_none
+        InstanceHooks(self.ledger, self.lifecycle, refuse=refuse).install(self._patches)
         ImageHooks(
             self.ledger, substrate=self.substrate, captures=self.lifecycle, changed=self.changed
         ).install(self._patches)
         for service in self._added:
             service.install(self._patches)
+        if self.options.simulation is not None:
+            self.options.simulation.install(self._patches)
+
+    def _make_saver(self, file: StateFile | None) -> Saver | None:
+        if file is None:
+            return None
+        simulation = self.options.simulation
+        if simulation is None:
+            return Saver(file.save, self.locks.all)
+
+        def save() -> None:
+            simulation.note(self._ec2())
+            file.save()
+
+        return Saver(save, self.locks.all, SAVE_AFTER_S)
+
+    def _pace(self) -> dict[str, Any]:
+        """Return how long machines take, where that is not theirs to say."""
+        simulation = self.options.simulation
+        if simulation is None or not isinstance(self.substrate, SimulatedSubstrate):
+            return {}
+        machines = SimulatedMachines(simulation, self.substrate, self.ledger)
+        self.ledger.observe(machines.note)
+        return {"delay": machines.seconds, "capture_s": CAPTURE_S}
+
+    def _authorise(self, call: ApiCall) -> None:
+        self._guard.check(call)
+        if self.options.simulation is not None:
+            self.options.simulation.refuse_call(call)
+
+    def _answered(self) -> None:
+        """Carry out what is due now that a call is answered and holds no lock."""
+        if self.options.simulation is not None:
+            self.options.simulation.clock.run_due()
+
+    def _take_up(self) -> None:
+        """Go on with a simulation where it was saved."""
+        if self.options.simulation is None or not isinstance(self.substrate, SimulatedSubstrate):
+            return
+        self.options.simulation.go_on(self._ec2())
+        on = {State.RUNNING: PowerState.RUNNING, State.STOPPED: PowerState.POWERED_OFF}
+        power = {each.id: on[each.state] for each in self.ledger.with_machine() if each.state in on}
+        self.substrate.resume(power, [each.id for each in self._ec2().amis.values()])
 
     def _pick_up(self) -> None:
         """Bring instances and machines together after a restart: what has no machine is terminated."""
@@ -239,6 +306,10 @@ class Region:
             )
             backend.amis[image.id] = image
         return image
+
+
+def _refuse_none(zone: str, instance_type: str) -> None:
+    del zone, instance_type
 
 
 class Metadata:

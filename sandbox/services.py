@@ -18,6 +18,7 @@ from sandbox.api.gateway import Locks
 from sandbox.api.ledger import Observer
 from sandbox.api.patches import Patches
 from sandbox.clock import RegionClock
+from sandbox.cloudformation.workers import Workers
 from sandbox.own_calls import OwnCalls
 from sandbox.substrate import Substrate
 
@@ -37,6 +38,8 @@ class Surroundings:
         pages: The operator's pages under /_slipway/, by name, beside the region's own.
         changed: Notes that there is something to save, after a change that no API call made.
         folder: A directory for files that live as long as the region runs; None in memory-only regions.
+        workers: What carries out work that waits in the middle, by a clock that is advanced; None where such
+            work has threads of its own.
     """
 
     region: str
@@ -53,6 +56,7 @@ class Surroundings:
     pages: dict[str, Callable[[], HttpAnswer]]
     changed: Callable[[], None]
     folder: Path | None
+    workers: Workers | None = None
 
 
 class Service(Protocol):

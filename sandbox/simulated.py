@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sandbox.substrate import MachineSpec, PowerState, Process, SubstrateError, VpcState
@@ -14,7 +14,9 @@ from sandbox.substrate import MachineSpec, PowerState, Process, SubstrateError, 
 class SimulatedSubstrate:
     """Keeps what it is told in memory; tests read its attributes and turn machines off behind the API."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_networks: bool = True) -> None:
+        """Make the substrate; without networks, none are applied and machines need no place in one."""
+        self._has_networks = has_networks
         self.networks: tuple[VpcState, ...] = ()
         self.power: dict[str, PowerState] = {}
         self.specs: dict[str, MachineSpec] = {}
@@ -52,7 +54,9 @@ class SimulatedSubstrate:
                 raise SubstrateError(f"run {spec.instance_id}", f"no image {spec.ami_id}")
             if reason := self.failing_starts.get(spec.ami_id):
                 raise SubstrateError(f"run {spec.instance_id}", reason)
-            if not any(m.instance_id == spec.instance_id for vpc in self.networks for m in vpc.machines):
+            if self._has_networks and not any(
+                m.instance_id == spec.instance_id for vpc in self.networks for m in vpc.machines
+            ):
                 raise SubstrateError(f"run {spec.instance_id}", "it has no place in the network")
             self.specs[spec.instance_id] = spec
             self.power[spec.instance_id] = PowerState.RUNNING
@@ -126,6 +130,12 @@ class SimulatedSubstrate:
         """Make the public image known."""
         with self._lock:
             self.disks.add(ami_id)
+
+    def resume(self, power: Mapping[str, PowerState], disks: Iterable[str]) -> None:
+        """Have the machines and images of a region that was saved: there is nothing they could have lost."""
+        with self._lock:
+            self.power.update(power)
+            self.disks.update(disks)
 
     def destroy_all(self) -> None:
         """Forget machines and networks; images stay."""

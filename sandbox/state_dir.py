@@ -56,10 +56,9 @@ class StateDir:
         """One line per call of the AWS API."""
         return self.path / "requests.log"
 
-    @property
-    def saved(self) -> Path:
-        """What is kept of the account from one run to the next."""
-        return self.path / "region.state"
+    def saved(self, mode: str) -> Path:
+        """What is kept of the account from one run to the next; a simulation's is not a real region's."""
+        return self.path / ("simulated.state" if mode == "simulated" else "region.state")
 
     @property
     def has_had_machines(self) -> bool:

@@ -39,7 +39,7 @@ def carrier(
 ) -> Carrier:
     """Make the substrate of a mode. The state directory's parent tells one region on a host from another."""
     if mode is Mode.SIMULATED:
-        return Carrier(SimulatedSubstrate(), "198.18.0.0/15", "127.0.0.1")
+        return Carrier(SimulatedSubstrate(has_networks=False), "198.18.0.0/15", "127.0.0.1")
     from sandbox.machines.host import HostSubstrate  # noqa: PLC0415 - a host without machines need not have it
 
     host = HostSubstrate.of_checkout(state_dir.path.parent, on_progress=on_progress)

@@ -21,6 +21,13 @@ class VpcServices(Protocol):
         """Serve none."""
 
 
+class NoNetwork:
+    """Takes the place of the networks where no machine is in one."""
+
+    def settle(self) -> None:
+        """Return: there is nothing to follow."""
+
+
 class WantedNetwork:
     """Applies the wanted network. Many callers at once share one application."""
 

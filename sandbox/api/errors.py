@@ -27,7 +27,16 @@ class HttpAnswer:
 
 
 # Services' models do not give the status of errors that every service may answer.
-_STATUS = {"AccessDenied": 403, "InternalError": 500}
+_STATUS = {
+    "AccessDenied": 403,
+    "InternalError": 500,
+    "InternalFailure": 500,
+    "InsufficientInstanceCapacity": 500,
+    "RequestLimitExceeded": 503,
+    "ServiceUnavailable": 503,
+    "SlowDown": 503,
+    "Unavailable": 503,
+}
 
 
 def unsupported(what: str) -> AwsError:

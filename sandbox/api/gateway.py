@@ -10,17 +10,20 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from typing import Any
 
 from flask import Flask
 from moto.core.exceptions import ServiceException
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.http import http_date
 from werkzeug.wrappers import Response
 
 from sandbox.api import allowlist
 from sandbox.api.calls import ApiCall, Environ, buffer_body, recognise
 from sandbox.api.errors import AwsError, HttpAnswer, render, unsupported
 from sandbox.api.iam_conditions import current_environ
+from sandbox.own_calls import is_own
 
 log = logging.getLogger(__name__)
 request_log = logging.getLogger("sandbox.requests")
@@ -28,6 +31,7 @@ request_log = logging.getLogger("sandbox.requests")
 StartResponse = Callable[..., Any]
 OperatorPage = Callable[[str, Environ], HttpAnswer]
 OWN_PATHS = "/_slipway/"
+CONTROL_PATHS = "/_sandbox/"
 BAD_REQUEST = 400
 FORBIDDEN = 403
 # Operations that may take minutes and lock what they touch themselves.
@@ -84,7 +88,7 @@ def _is_operator(environ: Environ) -> bool:
 class Gateway:
     """The WSGI application."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it connects
         self,
         *,
         region: str,
@@ -93,6 +97,9 @@ class Gateway:
         authorise: Callable[[ApiCall], None],
         settle_network: Callable[[], None],
         changed: Callable[[], None],
+        now: Callable[[], datetime],
+        controls: OperatorPage,
+        answered: Callable[[], None] = lambda: None,
     ) -> None:
         self._region = region
         self._authorise = authorise
@@ -100,15 +107,24 @@ class Gateway:
         self._own_pages = own_pages
         self._settle_network = settle_network
         self._changed = changed
+        self._now = now
+        self._controls = controls
+        self._answered = answered
         self._moto = MotoApplications(create_backend_app)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one HTTP request."""
-        if environ.get("PATH_INFO", "").startswith(OWN_PATHS) and _is_operator(environ):
-            answer = self._own_pages(environ["PATH_INFO"].removeprefix(OWN_PATHS), environ)
+        path = environ.get("PATH_INFO", "")
+        if path.startswith(OWN_PATHS) and _is_operator(environ):
+            answer = self._own_pages(path.removeprefix(OWN_PATHS), environ)
+        elif path.startswith(CONTROL_PATHS) and _is_operator(environ):
+            answer = self._controls(path.removeprefix(CONTROL_PATHS), environ)
         else:
             answer = self._answer(environ)
+            if not is_own(environ.get("HTTP_AUTHORIZATION", "")):
+                self._answered()
         response = Response(answer.body, answer.status, answer.headers)
+        response.headers.setdefault("Date", http_date(self._now()))
         return response(environ, start_response)
 
     def _answer(self, environ: Environ) -> HttpAnswer:

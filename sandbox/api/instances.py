@@ -22,7 +22,10 @@ from sandbox.api import launches
 from sandbox.api.errors import AwsError
 from sandbox.api.ledger import USER_SHUTDOWN, Health, Ledger, State
 from sandbox.api.patches import Patches
+from sandbox.own_calls import is_own
 
+# Own launches of more instances are answered in short.
+_TOLD_IN_FULL = 20
 _GONE = (State.SHUTTING_DOWN, State.TERMINATED)
 
 
@@ -42,9 +45,17 @@ class Machines(Protocol):
 class InstanceHooks:
     """The replacements for moto's instance operations."""
 
-    def __init__(self, ledger: Ledger, machines: Machines) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        machines: Machines,
+        *,
+        refuse: Callable[[str, str], None] = lambda zone, instance_type: None,
+    ) -> None:
+        """Make the hooks; `refuse` raises where a launch in a zone, of an instance type, shall fail."""
         self._ledger = ledger
         self._machines = machines
+        self._refuse = refuse
 
     def install(self, patches: Patches) -> None:
         """Put the replacements in place."""
@@ -80,6 +91,7 @@ class InstanceHooks:
             if repeated is not None:
                 return repeated
             launch = launches.prepare(backend, image_id, kwargs)
+            self._refuse(*launches.place(backend, launch))
             reservation = original(
                 backend, launch.image.id, count, user_data, security_group_names, **launch.options
             )
@@ -183,9 +195,22 @@ def _counting(original: Callable[[Any], ActionResult]) -> Callable[[Any], Action
         protects = response._get_param("DisableApiTermination")
         for instance in result.result.instances if protects is not None else ():  # type: ignore[attr-defined]
             instance.disable_api_termination = protects
+        if most > _TOLD_IN_FULL and is_own(response.headers.get("Authorization", "")):
+            return ActionResult(_in_short(result.result))  # type: ignore[attr-defined]
         return result
 
     return run_instances
+
+
+def _in_short(reservation: Any) -> dict[str, Any]:
+    """Return of many instances what Auto Scaling reads: all else would take longer than the launch itself."""
+    return {
+        "ReservationId": reservation.id,
+        "Instances": [
+            {"InstanceId": each.id, "InstanceType": each.instance_type, "ImageId": each.image_id}
+            for each in reservation.instances
+        ],
+    }
 
 
 def _modifying(original: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:

@@ -86,6 +86,17 @@ def prepare(backend: EC2Backend, image_id: str | None, options: dict[str, Any]) 
     return Launch(image, options, profile, leaves_first_profile=bool(asked), template=template)
 
 
+def place(backend: Any, launch: Launch) -> tuple[str, str]:
+    """Return the zone and the instance type of a launch."""
+    options = launch.options
+    interfaces = [nic["SubnetId"] for nic in options.get("nics") or [] if nic.get("SubnetId")]
+    subnet = backend.get_subnet(options.get("subnet_id") or interfaces[0])
+    instance_type = options.get("instance_type")
+    if options.get("is_instance_type_default", True):
+        instance_type = _template_data(backend, options).get("InstanceType") or instance_type
+    return str(subnet.availability_zone), str(instance_type)
+
+
 def complete(backend: Any, instance: Any, launch: Launch) -> None:
     """Give the instance what moto forgets: its groups, and interfaces that go when it goes."""
     nic = instance.nics[0]

@@ -162,10 +162,14 @@ class Ledger:
         limit = datetime.now(UTC) - REMEMBER_TERMINATED
         with self.lock:
             for reservation in list(self.backend.reservations.values()):
-                reservation.instances = [
-                    instance
-                    for instance in reservation.instances
-                    if instance.state != State.TERMINATED or getattr(instance, "terminated_at", limit) > limit
-                ]
+                kept = []
+                for instance in reservation.instances:
+                    instance.is_forgotten = (
+                        instance.state == State.TERMINATED
+                        and getattr(instance, "terminated_at", limit) <= limit
+                    )
+                    if not instance.is_forgotten:
+                        kept.append(instance)
+                reservation.instances = kept
                 if not reservation.instances:
                     del self.backend.reservations[reservation.id]

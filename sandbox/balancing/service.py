@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 # How soon a node that was killed is started again, and a target that failed is noticed.
 TICK_S = 1.0
+# The same where the clock is advanced: nothing ends by itself there, and hours pass in a second.
+SIMULATED_TICK_S = 5.0
 _CHANGING = (
     "create_load_balancer",
     "delete_load_balancer",
@@ -127,7 +129,8 @@ class BalancingService:
                 self._report()
         finally:
             if not self._is_closed:
-                self._around.clock.after(TICK_S, self._tick)
+                tick_s = TICK_S if self._around.workers is None else SIMULATED_TICK_S
+                self._around.clock.after(tick_s, self._tick)
 
     def _report(self) -> None:
         """Put a minute's metrics when a minute is over."""

@@ -28,7 +28,7 @@ def create_stack(world: World, stack: Stack) -> None:
         fail_create(world, stack, f"{reason_of(error)} ")
         return
     maker = Maker(world, stack, plan)
-    failed = walk(plan.graph, maker.create, world.pool, goes_on=maker.steps.is_alive)
+    failed = walk(plan.graph, maker.create, world.workers, goes_on=maker.steps.is_alive)
     maker.steps.check_alive()
     if stack.running is not None and stack.running.aborted:
         fail_create(world, stack, stack.running.aborted)

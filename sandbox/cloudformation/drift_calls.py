@@ -20,6 +20,7 @@ from sandbox.cloudformation.schemas import schema
 from sandbox.cloudformation.stacks import Drift, Stack, StackResource
 from sandbox.cloudformation.steps import call_for, reason_of
 from sandbox.cloudformation.template import invalid
+from sandbox.cloudformation.workers import in_order
 from sandbox.cloudformation.world import World
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def _resource(stack: Stack, logical_id: str) -> StackResource:
 
 
 def _detect(world: World, stack: Stack, resources: list[StackResource], drift: Drift) -> None:
-    found = list(world.pool.map(lambda each: _read(world, stack, each), resources))
+    found = in_order(world.workers, lambda each: _read(world, stack, each), resources)
     unread = [each for each in found if isinstance(each, str)]
     with world.lock:
         drift.status = "DETECTION_FAILED" if unread else "DETECTION_COMPLETE"

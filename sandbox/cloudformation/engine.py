@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections.abc import Callable
 
 from sandbox.cloudformation.creation import create_stack, fail_create
@@ -18,7 +16,6 @@ from sandbox.cloudformation.world import World
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 10.0
 _STOPPED = "The local region was stopped during the operation. "
 # What a stack is left in when the engine itself fails.
 _AFTER_A_BUG = {
@@ -33,11 +30,10 @@ _AFTER_A_BUG = {
 
 
 class Engine:
-    """Every operation runs from a thread; its resources are made in the world's pool."""
+    """Hands every operation to the workers, and sees to it that it ends in a status."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._threads: set[threading.Thread] = set()
 
     def begin(self, stack: Stack, work: Callable[[], None]) -> None:
         """Start an operation on a stack that was brought into the status for it."""
@@ -54,12 +50,8 @@ class Engine:
                     return
                 log.exception("the operation on %s failed", stack.name)
                 self._give_up(stack, error)
-            finally:
-                self._threads.discard(threading.current_thread())
 
-        thread = threading.Thread(target=run, name=f"stack {stack.name}", daemon=True)
-        self._threads.add(thread)
-        thread.start()
+        self.world.workers.begin(f"stack {stack.name}", run)
 
     def create(self, stack: Stack) -> None:
         """Create the stack."""
@@ -102,10 +94,7 @@ class Engine:
     def close(self) -> None:
         """Stop; waits are cut short, and what is in the middle of a call may finish it."""
         self.world.closing.set()
-        end = time.monotonic() + PATIENCE_S
-        for thread in list(self._threads):
-            thread.join(max(0.0, end - time.monotonic()))
-        self.world.pool.shutdown(wait=False, cancel_futures=True)
+        self.world.workers.close()
 
     def _settle(self, stack: Stack) -> None:
         for change_set in stack.change_sets.values():

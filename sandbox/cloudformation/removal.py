@@ -73,6 +73,6 @@ def remove(
     def step(key: str) -> None:
         steps.delete(keys[key], policy(keys[key]))
 
-    failed = walk(reverse(needs), step, world.pool, goes_on=steps.is_alive)
+    failed = walk(reverse(needs), step, world.workers, goes_on=steps.is_alive)
     steps.check_alive()
     return [keys[key].logical_id for key in failed]

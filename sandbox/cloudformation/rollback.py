@@ -35,7 +35,7 @@ def roll_back_update(world: World, stack: Stack, skip: frozenset[str] = frozense
     failed = walk(
         graph,
         lambda name: restorer.restore(touched[name], is_skipped=name in skip),
-        world.pool,
+        world.workers,
         goes_on=steps.is_alive,
     )
     steps.check_alive()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from moto.cloudformation.responses import CloudFormationResponse
@@ -18,6 +17,7 @@ from sandbox.cloudformation import change_set_calls, drift_calls, reading_calls,
 from sandbox.cloudformation.engine import Engine
 from sandbox.cloudformation.handler import Handler
 from sandbox.cloudformation.stacks import stored
+from sandbox.cloudformation.workers import Threads
 from sandbox.cloudformation.world import World
 from sandbox.services import Surroundings
 
@@ -88,7 +88,7 @@ class CloudFormationService:
             stacks=lambda: stored(around.account_id, around.region),
             changed=around.changed,
             handlers=self._handlers,
-            pool=ThreadPoolExecutor(WORKERS, thread_name_prefix="resource"),
+            workers=around.workers or Threads(around.clock, WORKERS),
             closing=threading.Event(),
         )
         self._engine = Engine(world)

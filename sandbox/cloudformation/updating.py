@@ -53,7 +53,7 @@ def _apply(world: World, stack: Stack, running: Running, plan: Plan) -> None:
     """
     changer = Changer(world, stack, plan, running)
     changer.check_removals()
-    failed = walk(plan.graph, changer.converge, world.pool, goes_on=changer.steps.is_alive)
+    failed = walk(plan.graph, changer.converge, world.workers, goes_on=changer.steps.is_alive)
     changer.steps.check_alive()
     if running.aborted:
         raise Unresolvable(running.aborted)

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Future
+
+from sandbox.cloudformation.workers import Workers
 
 Graph = Mapping[str, frozenset[str]]
 
@@ -18,14 +20,14 @@ class Interrupted(Exception):
 
 
 def walk(
-    graph: Graph, step: Callable[[str], None], pool: Executor, *, goes_on: Callable[[], bool]
+    graph: Graph, step: Callable[[str], None], workers: Workers, *, goes_on: Callable[[], bool]
 ) -> list[str]:
     """Run `step` for each node and return those that failed, in the order they did.
 
     What needs a failed node is not tried. No step begins once `goes_on` says no; those that run are waited
     for. An error that is neither of the two above is raised once everything has ended.
     """
-    progress = _Progress(graph, step, pool)
+    progress = _Progress(graph, step, workers)
     while True:
         if goes_on() and not progress.errors:
             progress.begin_ready()
@@ -38,9 +40,9 @@ def walk(
 
 
 class _Progress:
-    def __init__(self, graph: Graph, step: Callable[[str], None], pool: Executor) -> None:
+    def __init__(self, graph: Graph, step: Callable[[str], None], workers: Workers) -> None:
         self._step = step
-        self._pool = pool
+        self._workers = workers
         self._waiting = {name: set(needs) for name, needs in graph.items()}
         self.running: dict[Future[None], str] = {}
         self.failed: list[str] = []
@@ -49,10 +51,10 @@ class _Progress:
     def begin_ready(self) -> None:
         for name in [name for name, needs in self._waiting.items() if not needs]:
             del self._waiting[name]
-            self.running[self._pool.submit(self._step, name)] = name
+            self.running[self._workers.submit(self._step, name)] = name
 
     def take_in(self) -> None:
-        for future in wait(self.running, return_when=FIRST_COMPLETED).done:
+        for future in self._workers.first_done(self.running):
             name = self.running.pop(future)
             error = future.exception()
             if error is None:

@@ -7,13 +7,13 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.clock import RegionClock
 from sandbox.cloudformation.handler import Handler
 from sandbox.cloudformation.stacks import Event, Stack, StackResource, Stacks
+from sandbox.cloudformation.workers import Workers
 
 STACK_TYPE = "AWS::CloudFormation::Stack"
 
@@ -27,7 +27,7 @@ class World:
         stacks: Return the region's stacks.
         changed: Notes that there is something to save.
         closing: Set when the region ends; what runs then stops where it is, to be picked up.
-        pool: Where single resources are made; most of the time they wait.
+        workers: Who carries operations out, resource by resource; most of the time they wait.
     """
 
     account_id: str
@@ -38,7 +38,7 @@ class World:
     stacks: Callable[[], Stacks]
     changed: Callable[[], None]
     handlers: Callable[[], Mapping[str, Handler]]
-    pool: ThreadPoolExecutor
+    workers: Workers
     closing: threading.Event = field(default_factory=threading.Event)
 
     def enter(self, stack: Stack, status: str, reason: str | None = None) -> None:
@@ -79,12 +79,4 @@ class World:
 
     def sleep(self, seconds: float, is_alive: Callable[[], bool]) -> None:
         """Wait until the region's clock is so much further, or nobody wants to wait any more."""
-        over = threading.Event()
-        timer = self.clock.after(seconds, over.set)
-        while is_alive() and not over.wait(_LOOK_S):
-            pass
-        timer.cancel()
-
-
-# How soon a wait of any length notices that it is not wanted any more, in real seconds.
-_LOOK_S = 0.2
+        self.workers.sleep(seconds, is_alive)

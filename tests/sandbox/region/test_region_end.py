@@ -124,7 +124,8 @@ def test_nothing_is_left_after_the_daemon_was_killed(state: StateDir, end: objec
 
 
 def saved_at(state: StateDir) -> float:
-    return state.saved.stat().st_mtime if state.saved.exists() else time.time()
+    saved = state.saved("real")
+    return saved.stat().st_mtime if saved.exists() else time.time()
 
 
 def test_a_new_daemon_takes_over_the_machines_of_a_killed_one(state: StateDir) -> None:

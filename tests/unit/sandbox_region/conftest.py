@@ -22,6 +22,7 @@ from sandbox.clock import RegionClock
 from sandbox.pages import Pages
 from sandbox.region import Region, RegionOptions
 from sandbox.simulated import SimulatedSubstrate
+from sandbox.simulation import Simulation
 
 REGION = "us-east-1"
 PATIENCE_S = 5.0
@@ -101,19 +102,26 @@ def forget_everything() -> None:
         if services.service_name != "ec2":
             for account in services.values():
                 account.reset()
+    # Some services make EC2's state when they are reset.
+    for services in every._instances:
         services.clear()
     every._instances.clear()
 
 
 def make_region(
-    substrate: SimulatedSubstrate, state_file: Path | None = None, clock: RegionClock | None = None
+    substrate: SimulatedSubstrate,
+    state_file: Path | None = None,
+    clock: RegionClock | None = None,
+    simulation: Simulation | None = None,
 ) -> Iterator[LocalRegion]:
     """Run a region until the generator is closed."""
     forget_everything()
     pages = Pages(mode="simulated", region_name=REGION, operator_address="127.0.0.1")
     listener = socket.create_server(("127.0.0.1", 0))
     endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    options = RegionOptions(REGION, "simulated", "198.18.0.0/15", endpoint, state_file, clock=clock)
+    options = RegionOptions(
+        REGION, "simulated", "198.18.0.0/15", endpoint, state_file, clock=clock, simulation=simulation
+    )
     region = Region(options, substrate, pages)
     region.start()
     region.install_public_image()

@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ from sandbox.cloudformation.handler import Call, HandlerError, Physical, Propert
 from sandbox.cloudformation.schemas import schema
 from sandbox.cloudformation.service import OPERATIONS
 from sandbox.cloudformation.stacks import Stacks
+from sandbox.cloudformation.workers import Threads
 from sandbox.cloudformation.world import World
 
 PATIENCE_S = 20.0
@@ -151,7 +151,7 @@ class StackWorld:
                 stacks=lambda: self.stacks,
                 changed=lambda: None,
                 handlers=lambda: handlers,
-                pool=ThreadPoolExecutor(8),
+                workers=Threads(self.clock, 8),
             )
         )
 

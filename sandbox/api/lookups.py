@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answer by index what moto finds by going through everything: thousands of instances would take minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from moto.core.serialize import AttributePickerContext, XFormedAttributePicker
+from moto.ec2.exceptions import InvalidInstanceIdError
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.core import TaggedEC2Resource
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
+
+from sandbox.api.patches import Patches
+
+
+def install(patches: Patches) -> None:
+    """Put the indexes in place."""
+    patches.replace(TaggedEC2Resource, "get_tags", _tags_of)
+    find = _Instances().find
+
+    def get_instance_by_id(backend: Any, instance_id: str) -> Any | None:
+        """Return an instance, or None."""
+        return find(backend, instance_id)
+
+    def get_instance(backend: Any, instance_id: str) -> Any:
+        """Return an instance that there is."""
+        instance = find(backend, instance_id)
+        if instance is None:
+            raise InvalidInstanceIdError(instance_id)
+        return instance
+
+    patches.replace(EC2Backend, "get_instance_by_id", get_instance_by_id)
+    patches.replace(EC2Backend, "get_instance", get_instance)
+    original = XFormedAttributePicker.get_possible_keys
+    patches.replace(XFormedAttributePicker, "get_possible_keys", _remembering(original))
+
+
+def _tags_of(resource: Any) -> list[dict[str, str]]:
+    """Return a resource's tags; moto compares its id with that of every tag there is."""
+    if not resource.id:
+        return []
+    kind = EC2_PREFIX_TO_RESOURCE.get(get_prefix(resource.id), "")
+    return [
+        {"resource_id": resource.id, "key": key, "value": value, "resource_type": kind}
+        for key, value in dict(resource.ec2_backend.tags.get(resource.id, {})).items()
+    ]
+
+
+class _Instances:
+    """Instances by id. Who is not known is looked for, and who is known may have been forgotten meanwhile."""
+
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+    def find(self, backend: Any, instance_id: str) -> Any | None:
+        """Return an instance, or None."""
+        known = self._known.setdefault(backend, {})
+        instance = known.get(instance_id) or self._search(backend, instance_id, known)
+        if instance is not None and getattr(instance, "is_forgotten", False):
+            known.pop(instance_id, None)
+            return None
+        return instance
+
+    def _search(self, backend: Any, instance_id: str, known: dict[str, Any]) -> Any | None:
+        """Look through all, the latest first: those are the ones not known yet."""
+        for reservation in reversed(list(backend.reservations.values())):
+            for instance in reversed(list(reservation.instances)):
+                if instance.id == instance_id:
+                    known[instance_id] = instance
+                    return instance
+        return None
+
+
+def _remembering(original: Callable[..., Iterable[str]]) -> Callable[..., Iterable[str]]:
+    """Ask once under which names moto's objects may hold a member of an answer: it depends on types alone."""
+    remembered: dict[Any, list[str]] = {}
+
+    def get_possible_keys(picker: XFormedAttributePicker, context: AttributePickerContext) -> Iterable[str]:
+        shape = context.shape
+        about = (
+            type(context.obj),
+            context.key,
+            context.service_model.service_name,
+            tuple(picker.alias_providers),
+            *(
+                ()
+                if shape is None
+                else (shape.name, shape.serialization.get("name"), getattr(_parent(shape), "name", None))
+            ),
+        )
+        if about not in remembered:
+            remembered[about] = list(original(picker, context))
+        return remembered[about]
+
+    return get_possible_keys
+
+
+def _parent(shape: Any) -> Any:
+    return getattr(shape, "parent", None)
