@@ -60,7 +60,9 @@ class Demo:
     def run(self, instance_id: str, command: str) -> subprocess.CompletedProcess[str]:
         """Run a shell command as root in a machine."""
         container = names.of_checkout(self.project.path).container(instance_id)
-        argv = ["podman", "exec", container, "bash", "-lc", command]
+        # As a service: what machines know of their region is in the environment of services and logins.
+        service = ["systemd-run", "--quiet", "--pipe", "--wait", "bash", "-c", command]
+        argv = ["podman", "exec", "--interactive", container, *service]
         return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
 
     def json(self, *command: str) -> Any:

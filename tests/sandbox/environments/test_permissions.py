@@ -60,7 +60,7 @@ QUESTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "to take jobs": ("sqs", "receive_message", {"QueueUrl": QUEUE}),
     "other machines": ("ec2", "describe_instances", {}),
     "to become an operator": (
-        "sts", "assume_role", {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/any", "RoleSessionName": "x"},
+        "sts", "assume_role", {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/any", "RoleSessionName": "someone"},
     ),
     "to give itself more": ("iam", "list_roles", {}),
 }  # fmt: skip
@@ -109,6 +109,8 @@ def test_without_the_role_s_credentials_a_machine_may_do_nothing(demo: Demo) -> 
 
 def ask(demo: Demo, instance_id: str, questions: str, environ: str = "") -> Any:
     """Ask the questions in a machine."""
+    # The host may be busy; what is tested is what is answered, not how soon.
+    environ += " AWS_METADATA_SERVICE_TIMEOUT=10 AWS_METADATA_SERVICE_NUM_ATTEMPTS=3"
     told = demo.run(instance_id, f"{environ} python3 -c '{ASK}' <<'EOF'\n{questions}\nEOF")
     assert told.returncode == 0, told
     return json.loads(told.stdout)

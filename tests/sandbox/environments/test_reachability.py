@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reachability matrix of docs/architecture.md, cell by cell, with packets.
 
-A refused connection counts as one: the packets went there and back.
+Every place answers at every port, so what is not answered did not get there.
 """
 
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,15 @@ import pytest
 from stacks import document
 from stacks.reachability import INTERNET, OPERATORS, OTHER_NETWORK, Wiring, matrix
 from tests.sandbox.environments.demo import Demo
-from tests.sandbox.packets import at, connection
+from tests.sandbox.packets import at, listening
 
 pytestmark = pytest.mark.sandbox
 
 # Nobody's rule names it; the host is the internet, and takes this address as well.
 STRANGER = "203.0.113.77"
 TRIES_AT_ONCE = 24
+PATIENCE_S, TLS = 1.0, 443
+VPCS = ("10.90.0.0/16", "10.99.0.0/16")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,18 @@ def stranger() -> Iterator[str]:
         yield STRANGER
     finally:
         subprocess.run(["ip", "address", "del", f"{STRANGER}/32", "dev", "lo"], check=True)
+
+
+@contextmanager
+def nobody_else(*ranges: str) -> Iterator[None]:
+    """See to it that this host's own network, which is the internet here, has nobody at private addresses."""
+    for each in ranges:
+        subprocess.run(["ip", "route", "add", "blackhole", each], check=True)
+    try:
+        yield
+    finally:
+        for each in ranges:
+            subprocess.run(["ip", "route", "del", "blackhole", each], check=True)
 
 
 @pytest.fixture(name="wiring", scope="module")
@@ -107,7 +122,7 @@ def standing_in(demo: Demo, network: str) -> Iterator[dict[str, Any]]:
 def other_network(demo: Demo) -> Iterator[dict[str, Any]]:
     """Run a machine that may do everything in a VPC beside the network's."""
     ec2 = demo.client("ec2")
-    vpc = ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
+    vpc = ec2.create_vpc(CidrBlock=VPCS[1])["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.99.0.0/24")["Subnet"]["SubnetId"]
     group = ec2.create_security_group(GroupName="open", Description="open", VpcId=vpc)["GroupId"]
     everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
@@ -136,27 +151,49 @@ def running(demo: Demo, subnet: str, group: str) -> Iterator[dict[str, Any]]:
         ec2.get_waiter("instance_terminated").wait(InstanceIds=ids, WaiterConfig=patience)
 
 
+@contextmanager
+def listeners(spots: dict[str, Spot], ports: tuple[int, ...]) -> Iterator[None]:
+    """Echo at every place and port that nobody else listens at, so that whatever gets there is answered."""
+    with ExitStack() as open_listeners:
+        for spot in {(spot.namespace, spot.address): spot for spot in spots.values()}.values():
+            for port in ports:
+                # Where a port is taken (sshd, nginx, HAProxy), its owner answers.
+                with suppress(OSError):
+                    open_listeners.enter_context(listening(spot.namespace, port, spot.address))
+        yield
+
+
 def is_answered(source: Spot, target: Spot, port: int) -> bool:
-    """Whether packets to the port are answered, be it with a refusal."""
+    """Whether a connection is opened and answered."""
     # From outside a place is known by its public address, if it has one.
     address = (target.public_address or target.address) if source.source else target.address
+
+    def ask() -> bool:
+        with socket.socket() as asking:
+            asking.settimeout(PATIENCE_S)
+            if source.source:
+                asking.bind((source.source, 0))
+            asking.connect((address, port))
+            asking.sendall(HELLO if port == TLS else b"GET / HTTP/1.0\r\n\r\n")
+            return bool(asking.recv(1))
+
     try:
-        if source.source:
-            return at(None, lambda: connect_as(source.source, address, port))
-        connection(source.namespace, address, port).close()
-    except ConnectionRefusedError:
-        return True
+        return at(source.namespace, ask)
     except OSError:
         return False
-    return True
 
 
-def connect_as(source: str, address: str, port: int) -> bool:
-    with socket.socket() as connecting:
-        connecting.settimeout(0.6)
-        connecting.bind((source, 0))
-        connecting.connect((address, port))
-    return True
+def hello() -> bytes:
+    """Return how a TLS client begins."""
+    sent = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(
+            ssl.MemoryBIO(), sent, server_hostname="example.com"
+        ).do_handshake()
+    return sent.read()
+
+
+HELLO = hello()
 
 
 def test_packets_go_where_the_matrix_says_and_nowhere_else(wiring: Wiring, spots: dict[str, Spot]) -> None:
@@ -168,7 +205,11 @@ def test_packets_go_where_the_matrix_says_and_nowhere_else(wiring: Wiring, spots
         source, target, port = each
         return is_answered(spots[source], spots[target], port)
 
-    with ThreadPoolExecutor(TRIES_AT_ONCE) as side_by_side:
+    with (
+        nobody_else(*VPCS),
+        listeners(spots, wiring.ports),
+        ThreadPoolExecutor(TRIES_AT_ONCE) as side_by_side,
+    ):
         answered = dict(zip(tries, side_by_side.map(attempt, tries), strict=True))
     wrong = {
         each: "open" if is_open else "closed"
