@@ -82,16 +82,15 @@ ANSIBLE_LINT = Check(
     "ansible-lint", ("ansible-lint", "--offline", "-q", "-c", ".config/ansible-lint.yml", *ANSIBLE_FILES)
 )
 FAST = Check(
-    "units and contracts", ("pytest", "-q", "-n", "2", "-m", "not slow", "tests/unit", "tests/contract")
+    "units and contracts",
+    ("pytest", "-q", "-n", "2", "tests/unit", "tests/contract", "--ignore", "tests/unit/sandbox_region"),
 )
-MACHINES = Check(
-    "machines and roles",
-    ("pytest", "-q", "-m", "sandbox or slow", "--durations=15", "tests/unit", "tests/sandbox"),
-)
+REGION = Check("the region without machines", ("pytest", "-q", "-n", "2", "tests/unit/sandbox_region"))
+MACHINES = Check("machines and roles", ("pytest", "-q", "-m", "sandbox", "--durations=15", "tests/sandbox"))
 SELECTIONS = {
     "lint": Selection(quiet=(*LINT, ANSIBLE_LINT)),
     "fast": Selection(quiet=LINT, shown=(FAST,)),
-    "all": Selection(quiet=(*LINT, ANSIBLE_LINT), shown=(FAST, MACHINES)),
+    "all": Selection(quiet=(*LINT, ANSIBLE_LINT), shown=(FAST, REGION, MACHINES)),
     "bench": Selection(shown=(Check("bench", ("pytest", "-q", "-s", "-m", "bench", "tests/bench")),)),
     "docs": Selection(
         quiet=(

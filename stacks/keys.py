@@ -42,7 +42,7 @@ def _add_key(template: Template, inputs: NetworkInputs, purpose: str, *, stateme
             *statements,
         ),
         # Snapshots and retained logs can be read with it only.
-        DeletionPolicy="Retain",
+        DeletionPolicy="RetainExceptOnCreate",
         UpdateReplacePolicy="Retain",
     )
     template.add_resource(key)

@@ -21,8 +21,6 @@ from tests.unit.sandbox_region.conftest import LocalRegion, make_region
 from tests.unit.sandbox_region.test_lambdas import bundle
 
 PROJECT = Path(__file__).resolve().parents[3]
-pytestmark = pytest.mark.slow
-
 CODE = "functions/image_variants/test.zip"
 UP = "CREATE_COMPLETE"
 PATIENCE_S = 60.0

@@ -33,7 +33,7 @@ def fixture_call() -> Iterator[Call]:
         yield call
 
 
-@pytest.fixture(name="recorder", scope="module")
+@pytest.fixture(name="recorder")
 def fixture_recorder(call: Call) -> Iterator[str]:
     """Return a recorder's name."""
     given = {"Name": "shared", "RoleARN": ROLE}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The function image_variants against a region: what it writes, what it refuses, and that it can be repeated."""
+"""The function image_variants against a region: what it writes and refuses, and that it can be repeated."""
 
 from __future__ import annotations
 

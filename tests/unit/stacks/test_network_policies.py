@@ -88,7 +88,7 @@ def test_keys_rotate_and_outlive_their_stack(name: str) -> None:
     assert sorted(keys) == ["DataKey", "LogsKey"]
     for key in keys.values():
         assert key["Properties"]["EnableKeyRotation"] is True
-        assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("Retain", "Retain")
+        assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
