@@ -167,6 +167,8 @@ def _give_back_memory(region_name: str) -> None:
         for other in [name for name in offerings if name != region_name]:
             del offerings[other]
     gc.collect()
+    # What is there now stays; looking through it again and again would cost a large fleet's launch dearly.
+    gc.freeze()
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)
 

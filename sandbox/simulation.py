@@ -29,8 +29,8 @@ STOP_S = TERMINATE_S = 10.0
 CAPTURE_S = 60.0
 # Status checks that never pass fail after so long.
 IMPAIRED_AFTER_S = 120.0
-# Who reads a saved region needs it rarely: nothing in it can't be had again from its seed.
-SAVE_AFTER_S = 60.0
+# Writing thousands of machines down stops everything for seconds; what a seed made can be made again.
+SAVE_AFTER_S = 300.0
 _ATTRIBUTE = "slipway_simulation"
 
 

@@ -181,8 +181,8 @@ def _system_status(instance: Any) -> dict[str, Any]:
     return {"Status": "ok", "Details": [{"Name": "reachability", "Status": "passed"}]}
 
 
-def _counting(original: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
-    def run_instances(response: EC2Response) -> ActionResult:
+def _counting(original: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult | str]:
+    def run_instances(response: EC2Response) -> ActionResult | str:
         """Launch MaxCount instances, where moto launches MinCount, and keep the protections asked for."""
         least, most = int(response._get_param("MinCount", 1)), int(response._get_param("MaxCount", 1))
         if least < 1 or most < least:
@@ -196,21 +196,24 @@ def _counting(original: Callable[[Any], ActionResult]) -> Callable[[Any], Action
         for instance in result.result.instances if protects is not None else ():  # type: ignore[attr-defined]
             instance.disable_api_termination = protects
         if most > _TOLD_IN_FULL and is_own(response.headers.get("Authorization", "")):
-            return ActionResult(_in_short(result.result))  # type: ignore[attr-defined]
+            return _in_short(result.result)
         return result
 
     return run_instances
 
 
-def _in_short(reservation: Any) -> dict[str, Any]:
+def _in_short(reservation: Any) -> str:
     """Return of many instances what Auto Scaling reads: all else would take longer than the launch itself."""
-    return {
-        "ReservationId": reservation.id,
-        "Instances": [
-            {"InstanceId": each.id, "InstanceType": each.instance_type, "ImageId": each.image_id}
-            for each in reservation.instances
-        ],
-    }
+    items = "".join(
+        f"<item><instanceId>{each.id}</instanceId><imageId>{each.image_id}</imageId>"
+        f"<instanceType>{each.instance_type}</instanceType></item>"
+        for each in reservation.instances
+    )
+    return (
+        '<RunInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">'
+        f"<reservationId>{reservation.id}</reservationId><instancesSet>{items}</instancesSet>"
+        "</RunInstancesResponse>"
+    )
 
 
 def _modifying(original: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:

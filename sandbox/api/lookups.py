@@ -83,7 +83,7 @@ def _remembering(original: Callable[..., Iterable[str]]) -> Callable[..., Iterab
         about = (
             type(context.obj),
             context.key,
-            context.service_model.service_name,
+            context.service_model.service_name if context.service_model else None,
             tuple(picker.alias_providers),
             *(
                 ()
