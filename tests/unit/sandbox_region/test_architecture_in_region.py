@@ -37,13 +37,13 @@ def bring_up(local: LocalRegion, stack: Stack) -> None:
     """Create a stack and wait until it is up."""
     cloudformation = local.client("cloudformation")
     if stack.kind == "functions":
-        bucket = "slipway-sandbox-bundles-123456789012"
+        bucket = f"slipway-{stack.owner}-bundles-123456789012"
         local.client("s3").put_object(
             Bucket=bucket, Key=CODE, Body=bundle("def handle(event, context): pass")
         )
     if stack.kind == "fleets":
         for fleet in ("api", "bastion", "worker"):
-            name = f"/slipway/sandbox/{fleet}/ami"
+            name = f"/slipway/{stack.owner}/{fleet}/ami"
             local.client("ssm").put_parameter(Name=name, Value=local.ami_id, Type="String")
     cloudformation.create_stack(
         StackName=stack.name, TemplateBody=stack.body(), Capabilities=["CAPABILITY_NAMED_IAM"]
