@@ -94,6 +94,10 @@ class SimulatedSubstrate:
         running = {name for name, power in self.observe().items() if power is PowerState.RUNNING}
         return frozenset(running - self.frozen)
 
+    def is_responsive(self, instance_id: str) -> bool:
+        """Whether a machine runs and has not been declared frozen."""
+        return self.power.get(instance_id) is PowerState.RUNNING and instance_id not in self.frozen
+
     def memory_bytes(self) -> Mapping[str, int]:
         """Return zero for each running machine."""
         return {name: 0 for name, power in self.observe().items() if power is PowerState.RUNNING}

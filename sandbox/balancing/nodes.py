@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -73,25 +73,19 @@ class Nodes(Protocol):
 class SimulatedNodes:
     """Nodes that are not there: a target is up when its instance answers, and nobody makes requests."""
 
-    def __init__(self, responsive: Callable[[], frozenset[str]]) -> None:
-        self._responsive = responsive
+    def __init__(self, is_responsive: Callable[[str], bool]) -> None:
+        self._is_responsive = is_responsive
         self._plans: tuple[NodePlan, ...] = ()
+        self._seen: Mapping[str, Mapping[Place, Check]] = {}
 
     def apply(self, plans: Iterable[NodePlan]) -> None:
         """Remember the nodes."""
         self._plans = tuple(plans)
+        self._seen = {plan.node_id: _Seen(plan.balancer, self._is_responsive) for plan in self._plans}
 
     def checks(self) -> Mapping[str, Mapping[Place, Check]]:
         """Say which instances answer; an address of no instance is as good as answering."""
-        answering = self._responsive()
-        return {
-            plan.node_id: {
-                (group.name, target.name): _check(target.instance_id, answering)
-                for group in plan.balancer.groups
-                for target in group.targets
-            }
-            for plan in self._plans
-        }
+        return self._seen
 
     def traffic(self) -> Mapping[str, Traffic]:
         """Say that there was none."""
@@ -103,8 +97,27 @@ class SimulatedNodes:
     def close(self) -> None:
         """Forget the nodes."""
         self._plans = ()
+        self._seen = {}
 
 
-def _check(instance_id: str | None, answering: frozenset[str]) -> Check:
-    is_up = instance_id is None or instance_id in answering
-    return Check(is_up, "L7OK" if is_up else "L4TOUT")
+class _Seen(Mapping[Place, Check]):
+    """What a node sees of a target, found out when somebody asks: there may be thousands."""
+
+    def __init__(self, balancer: Balancer, is_responsive: Callable[[str], bool]) -> None:
+        self._is_responsive = is_responsive
+        self._instances = {
+            (group.name, target.name): target.instance_id
+            for group in balancer.groups
+            for target in group.targets
+        }
+
+    def __getitem__(self, place: Place) -> Check:
+        instance_id = self._instances[place]
+        is_up = instance_id is None or self._is_responsive(instance_id)
+        return Check(is_up, "L7OK" if is_up else "L4TOUT")
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._instances)
+
+    def __len__(self) -> int:
+        return len(self._instances)

@@ -24,6 +24,7 @@ from sandbox.balancing.shape import Balancer
 from sandbox.balancing.target_corrections import TargetCorrections
 from sandbox.balancing.verdicts import Verdicts
 from sandbox.services import Surroundings
+from sandbox.simulated import SimulatedSubstrate
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +61,8 @@ class BalancingService:
     def __init__(self, surroundings: Surroundings) -> None:
         self._around = surroundings
         self._nodes: Nodes = (
-            SimulatedNodes(surroundings.substrate.responsive)
-            if surroundings.mode == "simulated"
+            SimulatedNodes(surroundings.substrate.is_responsive)
+            if isinstance(surroundings.substrate, SimulatedSubstrate)
             else HaproxyNodes(surroundings.substrate)
         )
         self._authority = Authority.of_folder(surroundings.folder)
