@@ -58,8 +58,8 @@ def test_up_is_idempotent_and_down_leaves_only_what_lasts(state: StateDir) -> No
         "certificate-authority.pem",
         "daemon.lock",
         "daemon.log",
-        "region.state",
         "requests.log",
+        "simulated.state",
     ]
 
 
