@@ -18,7 +18,16 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import Ami
 
 from sandbox import dns, imds
-from sandbox.api import addresses, copies, corrections, iam_conditions, service_state, subjects, vpcs
+from sandbox.api import (
+    addresses,
+    copies,
+    corrections,
+    iam_conditions,
+    long_polls,
+    service_state,
+    subjects,
+    vpcs,
+)
 from sandbox.api.access.guard import REFUSALS, Guard
 from sandbox.api.calls import ApiCall
 from sandbox.api.errors import HttpAnswer
@@ -206,6 +215,7 @@ class Region:
         iam_conditions.install(self._patches)
         corrections.install(self._patches)
         copies.install(self._patches)
+        long_polls.install(self._patches, self.locks.of("sqs"))
         service_state.install(self._patches)
         refuse = self.options.simulation.refuse_launch if self.options.simulation else _refuse_none
         InstanceHooks(self.ledger, self.lifecycle, refuse=refuse).install(self._patches)

@@ -35,7 +35,7 @@ CONTROL_PATHS = "/_sandbox/"
 BAD_REQUEST = 400
 FORBIDDEN = 403
 # Operations that may take minutes and lock what they touch themselves.
-_LOCK_THEMSELVES = frozenset({("lambda", "Invoke")})
+_LOCK_THEMSELVES = frozenset({("lambda", "Invoke"), ("sqs", "ReceiveMessage")})
 # Operations that answer before the machines and networks follow.
 _ANSWERS_AT_ONCE = frozenset({"RunInstances", "StartInstances", "StopInstances", "TerminateInstances"})
 
