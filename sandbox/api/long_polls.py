@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Let ReceiveMessage wait for messages without keeping everybody else from SQS.
 
-moto waits inside of one call, with the service's lock held: whoever wanted to send would wait for the receiver.
+moto waits inside of one call, with the service's lock held: who wants to send would wait for the receiver.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 """
 
