@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -322,6 +323,15 @@ def test_a_run_goes_on_where_a_killed_one_was_stopped(lab: Lab) -> None:
     assert lab.record(killed) == {"run_id": killed, "outcome": "killed", "continued_by": RUN_ID}
 
 
+@pytest.fixture(name="interruptible")
+def fixture_interruptible() -> Iterator[None]:
+    """Let SIGINT be Ctrl-C, also where a shell has started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_says_what_goes_on_and_how_to_look(lab: Lab) -> None:
     original = lab.reporter.step
 
