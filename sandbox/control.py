@@ -56,11 +56,12 @@ def up(
     A simulated region is the same at every run with the same `seed`.
 
     Raises:
-        SandboxError: the port is taken, the host can't run machines, or the region failed to start.
+        SandboxError: the port is taken, the host can't run machines, the region failed to start, or it runs
+            in the other mode.
     """
     state = state_dir or StateDir.of_checkout()
     if state.is_held():
-        return _running_already(state)
+        return _running_already(state, mode)
     _check_port(port)
     if mode == "real":
         _check_host()
@@ -139,13 +140,17 @@ def logs(*, lines: int = 100, requests: bool = True, state_dir: StateDir | None 
         yield line
 
 
-def _running_already(state: StateDir) -> RegionInfo:
+def _running_already(state: StateDir, mode: str) -> RegionInfo:
     record = state.last_record()
     page = _page(record.port, "health") if record else None
     if record is None or page is None:
         raise SandboxError(
             "the region of this checkout is starting or hangs",
             next_step="invoke sandbox.status, or invoke sandbox.down and then sandbox.up",
+        )
+    if record.mode != mode:
+        raise SandboxError(
+            f"it runs with {record.mode} machines", next_step=f"invoke sandbox.down, then up with {mode} ones"
         )
     return _info(record, was_running=True)
 

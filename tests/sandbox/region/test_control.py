@@ -41,6 +41,9 @@ def test_up_is_idempotent_and_down_leaves_only_what_lasts(state: StateDir) -> No
     again = control.up(port=port, mode="simulated", state_dir=state)
     assert (again.pid, again.was_running) == (info.pid, True)
 
+    with pytest.raises(SandboxError, match="it runs with simulated machines"):
+        control.up(port=port, mode="real", state_dir=state)
+
     session = boto3.session.Session("a", "b", region_name="us-east-1")
     ec2 = session.client("ec2", endpoint_url=info.endpoint)
     assert [each["IsDefault"] for each in ec2.describe_vpcs()["Vpcs"]] == [True]
