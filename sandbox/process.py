@@ -51,7 +51,13 @@ def spawn(argv: Sequence[str], *, action: str, log: Path) -> subprocess.Popen[by
     with log.open("ab") as out:
         try:
             return subprocess.Popen(  # noqa: S603 - as above
-                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                # The program may be another user, who may not even enter the directory of this one.
+                cwd="/",
             )
         except FileNotFoundError as exc:
             raise SubstrateError(action, f"{argv[0]} is not installed") from exc

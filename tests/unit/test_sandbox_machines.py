@@ -16,7 +16,7 @@ from sandbox.machines.podman import INIT, Container, ContainerRequest, is_gone, 
 from sandbox.names import RegionNames
 from sandbox.network.forward_policy import handles
 from sandbox.preflight import cgroups_missing
-from sandbox.process import run
+from sandbox.process import run, spawn
 from sandbox.substrate import PowerState, SubstrateError
 
 NAMES = RegionNames("slw-0123abcd", Path("/checkout/.sandbox"), Path("/cache"))
@@ -191,3 +191,9 @@ def test_failure_of_a_program_is_told(argv: list[str], output: str) -> None:
     with pytest.raises(SubstrateError) as caught:
         run(argv, action="try", timeout_s=0.2 if argv[0] == "sleep" else 10)
     assert (caught.value.action, caught.value.output) == ("try", output)
+
+
+def test_a_program_that_goes_on_starts_where_every_user_may_be(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    spawn(["pwd"], action="print the directory", log=log).wait()
+    assert log.read_text() == "/\n"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -57,7 +58,15 @@ def wait_until(call: Call, is_done: Callable[[], bool]) -> None:
         call.sleep(POLL_S)
 
 
-def wait_while_wanted(call: Call, is_done: Callable[[], bool]) -> None:
-    """Wait for what was made, until the engine does not want it any more and removes it itself."""
+def wait_while_wanted(call: Call, is_done: Callable[[], bool], *, limit_s: float = math.inf) -> None:
+    """Wait for what was made, until the engine does not want it any more and removes it itself.
+
+    Raises:
+        HandlerError: It took longer than the limit, in the region's time.
+    """
+    waited_s = 0.0
     while call.is_alive() and not is_done():
+        if waited_s >= limit_s:
+            raise HandlerError(f"It was not ready after {limit_s:g} s. The region's log may say why.")
         call.sleep(POLL_S)
+        waited_s += POLL_S

@@ -22,6 +22,7 @@ from sandbox.cloudformation.resources.ec2_kinds import picked
 from sandbox.cloudformation.resources.failures import undone_by, wait_until, wait_while_wanted
 
 NO_BALANCER = "LoadBalancerNotFound"
+_READY_WITHIN_S = 120.0
 _ATTRIBUTES = "LoadBalancerAttributes"
 _KIND = Kind(
     "describe_load_balancers",
@@ -54,7 +55,7 @@ class LoadBalancer:
         with undone_by(lambda: self.delete(call, arn, properties)):
             if attributes := properties.get(_ATTRIBUTES):
                 elb.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=attributes)
-            wait_while_wanted(call, lambda: _state(call, arn) != "provisioning")
+            wait_while_wanted(call, lambda: _state(call, arn) != "provisioning", limit_s=_READY_WITHIN_S)
             if _state(call, arn) not in ("active", "provisioning"):
                 raise HandlerError(f"The load balancer {arn} failed")
             return self._physical(call, arn)
