@@ -89,6 +89,11 @@ class Facts:
         with self._locks.of("ec2"):
             return self._ec2.get_instance_by_id(instance_id)
 
+    def state_of(self, instance_id: str) -> str:
+        """Return the state of an instance; empty if there is none."""
+        found = self.instance(instance_id)
+        return "" if found is None else str(found.state)
+
     def states(self) -> dict[str, str]:
         """Return the state of every instance."""
         with self._locks.of("ec2"):

@@ -13,7 +13,7 @@ from sandbox.api.ledger import Health
 from sandbox.api.ledger import State as Ec2State
 from sandbox.autoscaling.engine import Engine, power_of
 from sandbox.autoscaling.group import Group
-from sandbox.autoscaling.member import LAUNCHING
+from sandbox.autoscaling.member import LAUNCHING, Power
 from sandbox.autoscaling.state import State
 from sandbox.autoscaling.work import Services, Work
 from sandbox.clock import RegionClock, Timer
@@ -39,6 +39,7 @@ class Loop:
         services: Services,
         changed: Callable[[], None],
         reason: Callable[[str], str],
+        state_of: Callable[[str], str],
     ) -> None:
         self._engine = engine
         self._state = state
@@ -47,6 +48,7 @@ class Loop:
         self._services = services
         self._changed = changed
         self._reason = reason
+        self._state_of = state_of
         self._own = threading.Lock()
         self._waiting: set[str] = set()
         self._busy: set[str] = set()
@@ -171,6 +173,14 @@ class Loop:
                 early, self._early = self._early, []
                 for instance_id, what in early:
                     self._read(instance_id, what)
+                self._catch_up(group)
+
+    def _catch_up(self, group: Group) -> None:
+        """Look up what became of instances while nobody knew yet that they are the group's."""
+        for member in [each for each in group.members.values() if each.power is Power.PENDING]:
+            state = self._state_of(member.instance_id)
+            if state and power_of(state) is not Power.PENDING:
+                self._read(member.instance_id, state)
 
     def _set_timer(self, group: Group, looked_at: datetime) -> None:
         due = self._engine.due(group, looked_at)

@@ -55,6 +55,7 @@ class AutoScaling:
             services=RegionCalls(surroundings.calls.client, surroundings.account_id),
             changed=surroundings.changed,
             reason=self._facts.end_of,
+            state_of=self._facts.state_of,
         )
         self._context = Context(
             state=self._state,

@@ -41,6 +41,7 @@ class Fleet:
             services=self,
             changed=lambda: None,
             reason=lambda _: "",
+            state_of=lambda _: "",
         )
 
     def group(self, size: int, *, zones: str = "abcd", **options: object) -> Group:
