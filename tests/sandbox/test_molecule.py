@@ -23,6 +23,7 @@ ROLES = (
     "hardening",
     "api_front",
     "common",
+    "fleet_member",
     "ssh_server",
     "worker_runner",
     "bastion",
