@@ -43,10 +43,11 @@ internet is open to machines as well, through it.
 
 def files(project: Path) -> dict[Path, str]:
     """Return every generated file of the documentation, by its path in the project."""
-    networks = [name for name in network_names(project) if name != LOCAL]
-    made = {DOCUMENT: "\n".join(_document(project, networks))}
-    for name in networks:
-        made[PICTURES / f"{name}.svg"] = picture(project, name)
+    inputs = [network_inputs(project, name) for name in network_names(project) if name != LOCAL]
+    networks = [(each, _stacks(project, each)) for each in inputs]
+    made = {DOCUMENT: "\n".join(_document(networks))}
+    for network, stacks in networks:
+        made[PICTURES / f"{network.name}.svg"] = draw(network, _wiring(network, stacks))
     return made
 
 
@@ -67,12 +68,10 @@ def _wiring(inputs: NetworkInputs, stacks: list[Stack]) -> Wiring:
     return read(stacks, operators=inputs.network.ssh_from)
 
 
-def _document(project: Path, networks: list[str]) -> Iterator[str]:
+def _document(networks: list[tuple[NetworkInputs, list[Stack]]]) -> Iterator[str]:
     yield _INTRODUCTION
-    for name in networks:
-        inputs = network_inputs(project, name)
-        stacks = _stacks(project, inputs)
-        yield f"## {name}\n\n![The network {name}](diagrams/{name}.svg)\n"
+    for inputs, stacks in networks:
+        yield f"## {inputs.name}\n\n![The network {inputs.name}](diagrams/{inputs.name}.svg)\n"
         yield _MATRIX
         yield from _table(_wiring(inputs, stacks))
         yield ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from tests.unit.stacks.environment_templates import (
     template,
 )
 from tests.unit.stacks.policy_evaluation import is_allowed, listed
+from tests.unit.stacks.policy_statements import statements
 
 # AWS's service authorization reference names no resource for these.
 WITHOUT_RESOURCE = {
@@ -55,20 +55,6 @@ WITHOUT_RESOURCE = {
 SECRET = re.compile(
     r"AKIA[0-9A-Z]{16}|BEGIN [A-Z ]*PRIVATE KEY|(?i:password|passwd|api_?key|token)\W{1,4}\w{6,}"
 )
-POLICY_KEYS = {"PolicyDocument", "AssumeRolePolicyDocument"}
-
-
-def statements(value: Any) -> Iterator[dict[str, Any]]:
-    """Give the statements of all policies in a value."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            if key in POLICY_KEYS:
-                yield from each["Statement"]
-            else:
-                yield from statements(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from statements(each)
 
 
 EVERY_STATEMENT = [

@@ -4,32 +4,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.unit.stacks.network_templates import NETWORKS, every_resource, inputs, resources
-
-POLICY_KEYS = {"PolicyDocument", "AssumeRolePolicyDocument", "KeyPolicy"}
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def statements(value: Any) -> Iterator[dict[str, Any]]:
-    """Give the statements of all policies in a value."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            if key in POLICY_KEYS:
-                yield from each["Statement"]
-            else:
-                yield from statements(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from statements(each)
-
+from tests.unit.stacks.policy_evaluation import listed
+from tests.unit.stacks.policy_statements import statements
 
 ALLOWED = [
     (where, resource["Type"], statement)
