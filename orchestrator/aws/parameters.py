@@ -35,16 +35,20 @@ class SsmParameters:
     def create(self, name: str, value: str) -> bool:
         """Write a new parameter; return False when there is one already, which stays as it is."""
         try:
-            self._put(name, value)
+            self._put(name, value, is_over=False)
         except AwsError as exc:
             if exc.code != "ParameterAlreadyExists":
                 raise
             return False
         return True
 
+    def put(self, name: str, value: str) -> None:
+        """Write a parameter, a new one or over the one that is there."""
+        self._put(name, value, is_over=True)
+
     @translated
-    def _put(self, name: str, value: str) -> None:
-        self._ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=False)
+    def _put(self, name: str, value: str, *, is_over: bool) -> None:
+        self._ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=is_over)
 
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:

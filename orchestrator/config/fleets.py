@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 
 from orchestrator.config.base import InstanceType, Name, StrictModel
+from orchestrator.config.rollout import Rollout
 
 # What else of a network has a security group.
 RESERVED_NAMES = frozenset({"balancer", "database", "database-client", "endpoint"})
@@ -52,6 +53,7 @@ class Fleet(StrictModel):
     launch_timeout_s: Annotated[int, Field(ge=30, le=7200)] = 600
     drain_s: Annotated[int, Field(ge=0, le=3600)] = 60
     user_data: str = ""
+    rollout: Annotated[Rollout, Field(validate_default=True)] = Rollout()
 
     @field_validator("max_size")
     @classmethod

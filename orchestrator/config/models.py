@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from orchestrator.config.base import Days, HostName, InstanceType, Name, StrictModel, as_tuple
 from orchestrator.config.fleets import Fleet, fleets_problems
+from orchestrator.config.rollout import Waves
 
 ENDPOINT_PLACEHOLDER = "{endpoint_url}"
 
@@ -84,6 +85,7 @@ class Environment(StrictModel):
     bake: Annotated[Bake, Field(validate_default=True)] = Bake()
     host: HostName | None = None
     fleets: Mapping[Name, Fleet] = Field(default_factory=dict)
+    waves: Waves = Waves()
     image_variants: ImageVariants = ImageVariants()
     cdn: Cdn | None = None
     storage: Storage = Storage()

@@ -6,6 +6,7 @@ own error.
 """
 
 from orchestrator.ports.demo import Balancers, Listener, Messages, Web, WebAnswer
+from orchestrator.ports.fleets import Fleets, LaunchTemplates, Notices, Targets
 from orchestrator.ports.images import Builder, BuildRequest, Images
 from orchestrator.ports.machines import Machine, MachineRequest, Machines, Subnet, Tagged
 from orchestrator.ports.programs import CommandResult, KeyMaker, Programs, RemoteShell, Shells
@@ -21,10 +22,12 @@ __all__ = [
     "Bundles",
     "ChangeSetRequest",
     "CommandResult",
+    "Fleets",
     "HeldLock",
     "Identity",
     "Images",
     "KeyMaker",
+    "LaunchTemplates",
     "Listener",
     "Lock",
     "Locks",
@@ -32,6 +35,7 @@ __all__ = [
     "MachineRequest",
     "Machines",
     "Messages",
+    "Notices",
     "Objects",
     "Parameters",
     "Programs",
@@ -43,6 +47,7 @@ __all__ = [
     "StoredObject",
     "Subnet",
     "Tagged",
+    "Targets",
     "Templates",
     "Web",
     "WebAnswer",

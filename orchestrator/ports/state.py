@@ -79,3 +79,6 @@ class Parameters(Protocol):
 
     def create(self, name: str, value: str) -> bool:
         """Write a new parameter; return False when there is one already, which stays as it is."""
+
+    def put(self, name: str, value: str) -> None:
+        """Write a parameter, a new one or over the one that is there."""

@@ -31,3 +31,8 @@ class TestParameters:
         assert parameters.create("/slipway/dev/api/ami", "ami-1") is True
         assert parameters.create("/slipway/dev/api/ami", "ami-2") is False
         assert parameters.get(["/slipway/dev/api/ami"]) == {"/slipway/dev/api/ami": "ami-1"}
+
+    def test_one_is_written_over_on_request(self, parameters: Parameters) -> None:
+        for ami_id in ("ami-1", "ami-2"):
+            parameters.put("/slipway/dev/api/ami", ami_id)
+            assert parameters.get(["/slipway/dev/api/ami"]) == {"/slipway/dev/api/ami": ami_id}

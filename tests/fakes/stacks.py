@@ -350,6 +350,10 @@ class FakeParameters(Recorded):
         self._note("create")
         return self.values.setdefault(name, value) is value
 
+    def put(self, name: str, value: str) -> None:
+        self._note("put")
+        self.values[name] = value
+
 
 @dataclass
 class FakeBundles:

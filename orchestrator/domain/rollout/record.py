@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a rollout intended and did, as kept in the config bucket: a run that was killed is gone on with by it.
+
+It is written before the first call that changes anything, and after each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from orchestrator.domain.forecast.course import Spread
+from orchestrator.domain.refresh import RefreshPreferences
+from orchestrator.domain.rollout.progress import MachineFailure
+
+SCHEMA = 1
+
+
+class Phase(StrEnum):
+    """How far a rollout is."""
+
+    BEGUN = "begun"  # intended; the version may exist
+    VERSIONED = "versioned"  # the new version of the launch template exists; the refresh may run
+    REFRESHING = "refreshing"  # the refresh runs
+    PROMOTING = "promoting"  # a refresh was cancelled to begin another one past a checkpoint
+    VERIFYING = "verifying"  # the refresh has succeeded; the pointer may be written
+    SUCCEEDED = "succeeded"
+    ROLLED_BACK = "rolled back"
+    ABORTED = "aborted"  # an operator stopped it half-way
+    FAILED = "failed"
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing is left to be done."""
+        return self in (self.SUCCEEDED, self.ROLLED_BACK, self.ABORTED, self.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that happened, for the history: `what` is a short word, `says` a sentence."""
+
+    at: datetime
+    what: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The group's InstanceRefresh process is suspended by us."""
+
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRecord:
+    """One rollout of one fleet. `rollout_id` is the id of the run that began it, and sorts by time."""
+
+    rollout_id: str
+    environment: str
+    fleet: str
+    group: str
+    begun_by: str
+    begun_at: datetime
+    template_id: str
+    old_version: int
+    old_ami_id: str
+    new_ami_id: str
+    preferences: RefreshPreferences
+    max_failures: int
+    predicted_s: Spread
+    phase: Phase = Phase.BEGUN
+    new_version: int | None = None
+    refresh_ids: tuple[str, ...] = ()
+    machines: int = 0
+    pause: Pause | None = None
+    failures: tuple[MachineFailure, ...] = ()
+    notes: tuple[Note, ...] = ()
+    outcome: str = ""
+    ended_at: datetime | None = None
+    # Set by `rollout.rollback` after success: the rollout that this one takes back.
+    takes_back: str = ""
+
+    @property
+    def actual_s(self) -> float | None:
+        """Return how long it took, None while it goes on."""
+        return (self.ended_at - self.begun_at).total_seconds() if self.ended_at else None
