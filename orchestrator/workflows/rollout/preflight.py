@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look up what decides whether a rollout can go well, and check it. Changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.domain.fleet import FleetGroup, LaunchTemplateVersion
+from orchestrator.domain.forecast.course import Course
+from orchestrator.domain.image import Image
+from orchestrator.domain.preflight_finding import Finding
+from orchestrator.domain.refresh import InstanceRefresh, RefreshPreferences
+from orchestrator.domain.rollout.plan import RolloutTarget
+from orchestrator.workflows.rollout.world import RolloutWorld
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, with what the plan has read already.
+
+    Attributes:
+        group: The group as it stands.
+        source: The launch template's version that the new one is made from.
+        new_ami_id: The image to roll out, be there such an image or not.
+        new: That image, if it is one of ours.
+        old: The image that `source` names, if it is one of ours.
+        refreshes: The group's latest refreshes, newest first.
+        own_refresh_ids: Refreshes that this rollout itself began: none of them is in its way.
+    """
+
+    target: RolloutTarget
+    group: FleetGroup
+    source: LaunchTemplateVersion
+    new_ami_id: str
+    new: Image | None
+    old: Image | None
+    preferences: RefreshPreferences
+    course: Course
+    refreshes: tuple[InstanceRefresh, ...] = ()
+    own_refresh_ids: tuple[str, ...] = ()
+
+
+def findings(world: RolloutWorld, question: Question) -> tuple[Finding, ...]:
+    """Return what speaks against the rollout, errors first."""
+    return ()
