@@ -24,7 +24,7 @@ HOMES = {
     "sshtunnel": ("orchestrator/ssh/",),
     # probe.py is sent to another machine and runs there on its own.
     "subprocess": ("orchestrator/tools/process.py", "orchestrator/probe/probe.py"),
-    "rich": ("orchestrator/console.py",),
+    "rich": ("orchestrator/console/",),
     "invoke": ("orchestrator/cli.py",),
     "moto": (),
     # troposphere is slow to import: only what joins everything names the stacks, when it needs them.

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What operators see while a command works: live rows on a terminal, else plain lines. On stderr."""
+"""The steps of a command: live rows on a terminal, else plain lines. On stderr."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.live import Live
@@ -138,36 +137,3 @@ class LiveReporter:
 def reporter(verb: str) -> PlainReporter | LiveReporter:
     """Return the reporter that fits stderr. Use it as a context manager."""
     return LiveReporter(verb) if sys.stderr.isatty() else PlainReporter(verb)
-
-
-def region_table(page: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the local region's status page as lines: what it is, its machines, its images."""
-    megabytes = page["machine_memory_bytes"] / 2**20
-    lines = [
-        f"{page['endpoint']}  {page['mode']} machines, up for {page['uptime_s']:.0f} s, pid {page['pid']}, "
-        f"machines use {megabytes:.0f} MiB",
-        *([f"seed {page['seed']}, its time is {page['now']}"] if "seed" in page else []),
-        "",
-    ]
-    machines = [("machine", "state", "status", "private", "public", "image")]
-    machines += [
-        (
-            row["instance_id"],
-            row["state"],
-            row.get("status") or "-",
-            row.get("private_address") or "-",
-            row.get("public_address") or "-",
-            row.get("ami_id") or "-",
-        )
-        for row in page["machines"]
-    ]
-    images = [("image", "state", "name")]
-    images += [(row["ami_id"], row["state"], row["name"]) for row in page["images"]]
-    return (*lines, *_columns(machines), "", *_columns(images))
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return tuple(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
