@@ -36,9 +36,28 @@ class Phase(StrEnum):
         return self in (self.SUCCEEDED, self.ROLLED_BACK, self.ABORTED, self.FAILED)
 
 
+class Happened(StrEnum):
+    """What a note tells of: the picture of a rollout is drawn by these words."""
+
+    BEGUN = "begun"
+    VERSION = "version"  # the launch template's new version is there
+    REFRESH = "refresh"  # a refresh was begun
+    CHECKPOINT = "checkpoint"  # AWS waits at one
+    FAILURE = "failure"  # a new machine failed
+    ATTACHED = "attached"  # another run goes on with it
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    PROMOTED = "promoted"  # an operator did not wait for a checkpoint's end
+    ABORTED = "aborted"
+    ROLLBACK = "rollback"  # it is being taken back
+    VERIFYING = "verifying"
+    POINTER = "pointer"  # the parameter names the new image
+    ENDED = "ended"
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that happened, for the history: `what` is a short word, `says` a sentence."""
+    """Something that happened, for the history: `what` is a word of Happened, `says` a sentence."""
 
     at: datetime
     what: str
