@@ -38,6 +38,7 @@ from sandbox.api.ledger import Ledger, State, server_error
 from sandbox.api.patches import Patches
 from sandbox.clock import RegionClock, WallClock
 from sandbox.controls import Controls
+from sandbox.event_bus import EventBus
 from sandbox.faults import API_CODES
 from sandbox.inside import InsideServices, NoServices
 from sandbox.lifecycle import Lifecycle
@@ -121,6 +122,9 @@ class Region:
         )
         self.service_pages: dict[str, Callable[[], HttpAnswer]] = {}
         self._guard = Guard(DEFAULT_ACCOUNT_ID, options.name)
+        self._calls = OwnCalls(self.gateway, options.name)
+        self.event_bus = self._make_event_bus()
+        self.ledger.observe(self.event_bus.note_state)
         self._added = services(self._surroundings())
 
     def start(self) -> None:
@@ -184,17 +188,28 @@ class Region:
             account_id=DEFAULT_ACCOUNT_ID,
             endpoint=self.options.endpoint,
             mode=options.mode,
-            calls=OwnCalls(self.gateway, options.name),
+            calls=self._calls,
             clock=self.clock,
             locks=self.locks,
             names=self.names,
             substrate=self.substrate,
             observe_instances=self.ledger.observe,
+            announce=self.event_bus.announce,
             settle_network=self._network.settle,
             pages=self.service_pages,
             changed=self.changed,
             folder=options.state_file.parent if options.state_file else None,
             workers=options.simulation.turns if options.simulation else None,
+        )
+
+    def _make_event_bus(self) -> EventBus:
+        return EventBus(
+            account_id=DEFAULT_ACCOUNT_ID,
+            region=self.options.name,
+            locks=self.locks,
+            calls=self._calls,
+            clock=self.clock,
+            changed=self.changed,
         )
 
     def _wanted_network(self) -> WantedNetwork:
@@ -222,6 +237,7 @@ class Region:
         ImageHooks(
             self.ledger, substrate=self.substrate, captures=self.lifecycle, changed=self.changed
         ).install(self._patches)
+        self.event_bus.install(self._patches)
         for service in self._added:
             service.install(self._patches)
         if self.options.simulation is not None:

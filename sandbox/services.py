@@ -19,6 +19,7 @@ from sandbox.api.ledger import Observer
 from sandbox.api.patches import Patches
 from sandbox.clock import RegionClock
 from sandbox.cloudformation.workers import Workers
+from sandbox.event_bus import Event
 from sandbox.own_calls import OwnCalls
 from sandbox.substrate import Substrate
 
@@ -34,6 +35,7 @@ class Surroundings:
         names: What machines resolve: `names.put(name, addresses)`.
         observe_instances: Tells from now on which state or health each instance enters; what is told is
             called while the lock of EC2 is held, and must only take note.
+        announce: Tells EventBridge's default bus of an event; called with no service's lock held.
         settle_network: Return when the VPCs are as EC2's state says; called with no lock held.
         pages: The operator's pages under /_slipway/, by name, beside the region's own.
         changed: Notes that there is something to save, after a change that no API call made.
@@ -52,6 +54,7 @@ class Surroundings:
     names: dns.Names
     substrate: Substrate
     observe_instances: Callable[[Observer], None]
+    announce: Callable[[Event], None]
     settle_network: Callable[[], None]
     pages: dict[str, Callable[[], HttpAnswer]]
     changed: Callable[[], None]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""EventBridge as far as it works here: events that callers put reach SQS queues by rules with a pattern.
+"""EventBridge as far as it works here: rules with a pattern, whose targets are queues and topics.
 
-moto takes schedules and targets of every kind and drops what it can't do.
+moto takes schedules and targets of every kind and drops what it can't do; `sandbox.event_bus` delivers.
 """
 
 from __future__ import annotations
@@ -9,22 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from moto.events.models import EventsBackend, Rule
-from moto.sqs.models import sqs_backends
+from moto.events.models import EventsBackend
 
 from sandbox.api.errors import unsupported
 from sandbox.api.patches import Patches
-from sandbox.api.service_access import allows
 
-PRINCIPAL = "events.amazonaws.com"
-_TARGET = frozenset({"Arn", "Id", "InputTransformer", "SqsParameters"})
+_TARGET = {
+    "sqs": frozenset({"Arn", "Id", "InputTransformer", "SqsParameters"}),
+    "sns": frozenset({"Arn", "Id", "InputTransformer"}),
+}
 
 
 def install(patches: Patches) -> None:
     """Put the corrections in place."""
     patches.replace(EventsBackend, "put_targets", _put_targets(EventsBackend.put_targets))
-    patches.replace(Rule, "send_to_targets", _send(Rule.send_to_targets))
-    patches.replace(Rule, "_send_to_sqs_queue", _send_to_queue(Rule._send_to_sqs_queue))
 
 
 def _put_targets(original: Callable[..., None]) -> Callable[..., None]:
@@ -33,30 +31,14 @@ def _put_targets(original: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         """Refuse targets that would get nothing."""
         for target in targets:
-            if ":sqs:" not in target["Arn"]:
-                raise unsupported(f"events.PutTargets with {target['Arn']}, which is no queue,")
-            if others := sorted(set(target) - _TARGET):
+            service = target["Arn"].split(":")[2:3]
+            known = _TARGET.get(service[0] if service else "")
+            if known is None:
+                raise unsupported(
+                    f"events.PutTargets with {target['Arn']}, which is neither a queue nor a topic,"
+                )
+            if others := sorted(set(target) - known):
                 raise unsupported(f"events.PutTargets with {', '.join(others)}")
         original(backend, name, event_bus_arn, targets)
 
     return put_targets
-
-
-def _send(original: Callable[..., None]) -> Callable[..., None]:
-    def send_to_targets(rule: Any, *arguments: Any, **named: Any) -> None:
-        """Send nothing by a rule that is disabled."""
-        if rule.state == "ENABLED":
-            original(rule, *arguments, **named)
-
-    return send_to_targets
-
-
-def _send_to_queue(original: Callable[..., None]) -> Callable[..., None]:
-    def send_to_sqs_queue(rule: Any, resource_id: str, *arguments: Any, **named: Any) -> None:
-        """Send to queues that are there and let EventBridge send, as on AWS; nobody hears of the others."""
-        queue = sqs_backends[rule.account_id][rule.region_name].queues.get(resource_id)
-        keys = {"aws:sourcearn": rule.arn, "aws:sourceaccount": rule.account_id}
-        if queue is not None and allows(queue.policy or "{}", PRINCIPAL, "sqs:SendMessage", keys=keys):
-            original(rule, resource_id, *arguments, **named)
-
-    return send_to_sqs_queue

@@ -34,8 +34,8 @@ OWN_PATHS = "/_slipway/"
 CONTROL_PATHS = "/_sandbox/"
 BAD_REQUEST = 400
 FORBIDDEN = 403
-# Operations that may take minutes and lock what they touch themselves.
-_LOCK_THEMSELVES = frozenset({("lambda", "Invoke"), ("sqs", "ReceiveMessage")})
+# Operations that may take minutes, or call other services, and lock what they touch themselves.
+_LOCK_THEMSELVES = frozenset({("events", "PutEvents"), ("lambda", "Invoke"), ("sqs", "ReceiveMessage")})
 # Operations that answer before the machines and networks follow.
 _ANSWERS_AT_ONCE = frozenset({"RunInstances", "StartInstances", "StopInstances", "TerminateInstances"})
 

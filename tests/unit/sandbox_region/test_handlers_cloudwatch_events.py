@@ -16,6 +16,7 @@ from .round_trip import REMOVED, Trip, handler_calls, made, travel
 
 TAGS = [{"Key": "a", "Value": "b"}, {"Key": "z", "Value": "y"}]
 TOPIC = "arn:aws:sns:us-east-1:123456789012:alerts"
+LOG_GROUP = "arn:aws:logs:us-east-1:123456789012:log-group:alerts"
 
 
 @pytest.fixture(name="call", scope="module")
@@ -135,7 +136,7 @@ def _messages(call: Call, queue: Physical) -> int:
 
 
 def test_a_target_that_would_get_nothing_is_refused_by_name(call: Call) -> None:
-    rule = {"EventPattern": PATTERN, "Targets": [{"Id": "topic", "Arn": TOPIC}]}
-    with pytest.raises(ClientError, match="which is no queue"):
+    rule = {"EventPattern": PATTERN, "Targets": [{"Id": "group", "Arn": LOG_GROUP}]}
+    with pytest.raises(ClientError, match="neither a queue nor a topic"):
         handlers()["AWS::Events::Rule"].create(call, rule)
     assert call.client("events").list_rules()["Rules"] == []
