@@ -3,6 +3,7 @@
 
 from tests.fakes.basics import START, FakeClock, Recorded
 from tests.fakes.ec2 import CONSOLE, HOST_KEY, FakeBuilder, FakeImages, FakeMachines
+from tests.fakes.facts import FakeFacts
 from tests.fakes.local import FakeKeyMaker, FakePrograms, FakeReporter, FakeShell, FakeShells
 from tests.fakes.stacks import FakeBundles, FakeParameters, FakeStacks, FakeTemplates
 from tests.fakes.state import ACCOUNT, FakeHeldLock, FakeIdentity, FakeLocks, FakeObjects
@@ -15,6 +16,7 @@ __all__ = [
     "FakeBuilder",
     "FakeBundles",
     "FakeClock",
+    "FakeFacts",
     "FakeHeldLock",
     "FakeIdentity",
     "FakeImages",
