@@ -17,6 +17,7 @@ class Action(StrEnum):
 
     NOTHING = "nothing"  # every machine runs the image already, and the pointer names it
     START = "start"  # a new rollout
+    FINISH = "finish"  # every machine runs the image, but the pointer or the default version is behind
     ATTACH = "attach"  # a refresh runs: watch it, and finish what its rollout began
 
 
@@ -71,6 +72,11 @@ class RolloutPlan:
     course: Course
     rollback: RollbackOutlook
     findings: tuple[Finding, ...] = ()
+    # A version with the new image that an aborted rollout has left: its machines need not be replaced again.
+    reuses_version: int | None = None
+    # The group's newest refresh, and the AMI that the fleet's parameter names, as they are now.
+    newest_refresh: str = ""
+    pointer: str = ""
     # What is attached to, in a sentence; empty for a new rollout.
     attaches_to: str = ""
     # The preferences that --optimise proposes, and what they would save, in sentences.

@@ -25,12 +25,22 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MachineFailure:
-    """A new machine that failed; `instance_id` is empty if it did not even come to be."""
+    """A new machine that failed; `instance_id` is empty if it did not even come to be.
+
+    `activity_id` is the scaling activity that tells of it, if one does; `console` has the last lines that the
+    machine wrote on its console.
+    """
 
     instance_id: str
     kind: FailureKind
     says: str
     at: datetime
+    activity_id: str = ""
+    console: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        """Return it as an operator reads it."""
+        return f"{self.instance_id or 'a machine that was not launched'}: {self.kind}: {self.says}"
 
 
 @dataclass(frozen=True, slots=True)

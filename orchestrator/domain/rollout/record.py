@@ -23,7 +23,9 @@ class Phase(StrEnum):
     BEGUN = "begun"  # intended; the version may exist
     VERSIONED = "versioned"  # the new version of the launch template exists; the refresh may run
     REFRESHING = "refreshing"  # the refresh runs
-    PROMOTING = "promoting"  # a refresh was cancelled to begin another one past a checkpoint
+    PROMOTING = "promoting"  # a refresh is cancelled to begin another one past a checkpoint
+    ABORTING = "aborting"  # an operator wants it stopped half-way
+    ROLLING_BACK = "rolling back"  # the guard or an operator wants it taken back
     VERIFYING = "verifying"  # the refresh has succeeded; the pointer may be written
     SUCCEEDED = "succeeded"
     ROLLED_BACK = "rolled back"
@@ -74,7 +76,16 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class RolloutRecord:
-    """One rollout of one fleet. `rollout_id` is the id of the run that began it, and sorts by time."""
+    """One rollout of one fleet. `rollout_id` is the id of the run that began it, and sorts by time.
+
+    Attributes:
+        predicted_s: From the start of the refresh; likely a range.
+        newest_refresh_before: The group's newest refresh when it began: ours are newer.
+        pointer_before: The AMI that the fleet's parameter named when it began.
+        passed_checkpoint: The percentage that an operator promoted it past; 0 when nobody did.
+        reason: Why it is being aborted or rolled back, and for whom.
+        takes_back: The rollout that this one takes back; set by `rollout.rollback` after success.
+    """
 
     rollout_id: str
     environment: str
@@ -98,8 +109,23 @@ class RolloutRecord:
     notes: tuple[Note, ...] = ()
     outcome: str = ""
     ended_at: datetime | None = None
-    # Set by `rollout.rollback` after success: the rollout that this one takes back.
     takes_back: str = ""
+    newest_refresh_before: str = ""
+    pointer_before: str = ""
+    passed_checkpoint: int = 0
+    reason: str = ""
+
+    @property
+    def refresh_id(self) -> str:
+        """Return the refresh that carries it out, empty before there is one."""
+        return self.refresh_ids[-1] if self.refresh_ids else ""
+
+    @property
+    def checkpoints(self) -> tuple[int, ...]:
+        """Return the checkpoints that a refresh begun now would stop at."""
+        return tuple(
+            each for each in self.preferences.checkpoint_percentages if each > self.passed_checkpoint
+        )
 
     @property
     def actual_s(self) -> float | None:
