@@ -49,6 +49,10 @@ PAIRS = [
     (ports.Templates, fakes.FakeTemplates),
     (ports.Bundles, FunctionBundles),
     (ports.Bundles, fakes.FakeBundles),
+    (ports.Fleets, fakes.FakeFleets),
+    (ports.LaunchTemplates, fakes.FakeLaunchTemplates),
+    (ports.Targets, fakes.FakeTargets),
+    (ports.Notices, fakes.FakeNotices),
 ]
 
 

@@ -4,6 +4,7 @@
 from tests.fakes.basics import START, FakeClock, Recorded
 from tests.fakes.ec2 import CONSOLE, HOST_KEY, FakeBuilder, FakeImages, FakeMachines
 from tests.fakes.facts import FakeFacts
+from tests.fakes.fleets import FakeFleets, FakeLaunchTemplates, FakeNotices, FakeTargets, Trouble
 from tests.fakes.local import FakeKeyMaker, FakePrograms, FakeReporter, FakeShell, FakeShells
 from tests.fakes.stacks import FakeBundles, FakeParameters, FakeStacks, FakeTemplates
 from tests.fakes.state import ACCOUNT, FakeHeldLock, FakeIdentity, FakeLocks, FakeObjects
@@ -16,13 +17,16 @@ __all__ = [
     "FakeBuilder",
     "FakeBundles",
     "FakeClock",
+    "FakeFleets",
     "FakeFacts",
     "FakeHeldLock",
     "FakeIdentity",
     "FakeImages",
     "FakeKeyMaker",
+    "FakeLaunchTemplates",
     "FakeLocks",
     "FakeMachines",
+    "FakeNotices",
     "FakeObjects",
     "FakeParameters",
     "FakePrograms",
@@ -30,6 +34,8 @@ __all__ = [
     "FakeShell",
     "FakeShells",
     "FakeStacks",
+    "FakeTargets",
     "FakeTemplates",
     "Recorded",
+    "Trouble",
 ]
