@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rollout's plan as an operator reads it, in 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+
+from orchestrator.domain.forecast.course import Timing, TimingSource
+from orchestrator.domain.rollout.differences import KIND_ENDS
+from orchestrator.domain.rollout.plan import Action, RolloutPlan
+from orchestrator.domain.rollout.wording import counted, duration, spread
+from orchestrator.workflows.rollout.render_course import course_lines
+
+WIDTH = 100
+_LABEL = 13
+_DIFFERENCES_SHOWN = 4  # of each kind; --json has them all
+_ZONES_SHOWN = 8
+
+
+def plan_lines(plan: RolloutPlan) -> tuple[str, ...]:
+    """Return the plan as lines."""
+    if plan.action is Action.NOTHING:
+        return (_nothing(plan), *_finding_lines(plan))
+    lines = [_headline(plan), ""]
+    for label, texts in _rows(plan):
+        lines += _row(label, texts)
+    if plan.action is Action.START:
+        lines += ["", *course_lines(plan.course, delay_s=plan.preferences.checkpoint_delay_s or 0)]
+    lines += _finding_lines(plan)
+    if plan.proposal:
+        lines += ["", *_row("--optimise", plan.proposal)]
+    return (*lines, "", _verdict(plan))
+
+
+def _nothing(plan: RolloutPlan) -> str:
+    machines = sum(plan.machines_by_zone.values())
+    return (
+        f"{plan.target.name}: nothing to do, {counted(machines, 'machine')} of {machines:,} "
+        f"run {_image(plan.image.new_ami_id, plan.image.new_name)}"
+    )
+
+
+def _image(ami_id: str, name: str) -> str:
+    return f"{ami_id} ({name})" if name else ami_id
+
+
+def _headline(plan: RolloutPlan) -> str:
+    machines = counted(sum(plan.machines_by_zone.values()), "machine")
+    if plan.action is Action.ATTACH:
+        return f"{plan.target.name}: attach to a rollout that is under way ({machines}, group {plan.group})"
+    return f"{plan.target.name}: roll {machines} of {plan.server_class} to a new image (group {plan.group})"
+
+
+def _rows(plan: RolloutPlan) -> Iterator[tuple[str, Sequence[str]]]:
+    image, course = plan.image, plan.course
+    if plan.attaches_to:
+        yield "attaches to", (plan.attaches_to,)
+    yield "image from", (_image(image.old_ami_id or "unknown", image.old_name),)
+    yield "        to", (_image(image.new_ami_id, image.new_name),)
+    yield "differences", tuple(_differences(image.differences))
+    yield "machines", (_zones(plan),)
+    if plan.action is Action.START:
+        yield "template", (f"{plan.template_id}: a new version, made from version {plan.source_version}",)
+        yield "policy", tuple(_policy(plan))
+        yield "in service", (f"never fewer than {course.least_in_service:,}; {_most(plan)}",)
+        yield "time", (f"{spread(course.duration_s)}; {_measured(plan.timing)}",)
+        yield "surge", (_surge(plan),)
+        if course.cliffs:
+            yield "cliffs", course.cliffs
+    possible = "possible" if plan.rollback.is_possible else "NOT POSSIBLE"
+    yield "rollback", (f"{possible}: {plan.rollback.why}",)
+
+
+def _row(label: str, texts: Sequence[str]) -> list[str]:
+    """Return a label and its texts beside it, each wrapped."""
+    broken = [line for text in texts for line in wrap(text, WIDTH - _LABEL, subsequent_indent="  ")]
+    return [f"{label if at == 0 else '':<{_LABEL}}{line}" for at, line in enumerate(broken)]
+
+
+def _differences(lines: Sequence[str]) -> Iterator[str]:
+    if not lines:
+        yield "none known: the manifest of one of the images is missing, or they hold the same"
+    kinds: dict[str, list[str]] = {}
+    for line in lines:
+        kind, found, text = line.partition(KIND_ENDS)
+        kinds.setdefault(kind if found else "", []).append(text if found else line)
+    for kind, texts in kinds.items():
+        more = len(texts) - _DIFFERENCES_SHOWN
+        listed = ", ".join(texts[:_DIFFERENCES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        many = f" ({len(texts)})" if more > 0 else ""
+        yield f"{kind}{many}: {listed}" if kind else listed
+
+
+def _zones(plan: RolloutPlan) -> str:
+    zones = [f"{zone} {number:,}" for zone, number in sorted(plan.machines_by_zone.items())]
+    more = len(zones) - _ZONES_SHOWN
+    return ", ".join(zones[:_ZONES_SHOWN]) + (f" and {counted(more, 'zone')} more" if more > 0 else "")
+
+
+def _policy(plan: RolloutPlan) -> Iterator[str]:
+    wanted = plan.preferences
+    most = wanted.max_healthy_percentage
+    band = f"{wanted.min_healthy_percentage} % to {most if most is not None else 100} % of the fleet"
+    warmup = wanted.instance_warmup_s
+    yield f"{band}, warm-up {duration(warmup)}" if warmup is not None else band
+    if wanted.checkpoint_percentages:
+        stops = ", ".join(map(str, wanted.checkpoint_percentages))
+        yield f"checkpoints at {stops} %, a look of {duration(wanted.checkpoint_delay_s or 0)} at each"
+    if wanted.refresh_bake_time_s:
+        yield f"watched for {duration(wanted.refresh_bake_time_s)} when all machines are new"
+    alarms = f", or one of {', '.join(wanted.alarms)}" if wanted.alarms else ""
+    yield f"taken back when {counted(plan.max_failures, 'new machine')} failed{alarms}"
+
+
+def _most(plan: RolloutPlan) -> str:
+    return f"never more than {plan.course.most_running:,} running"
+
+
+def _measured(timing: Timing) -> str:
+    boot = f"a machine takes {spread(timing.boot_s)} to come"
+    if timing.source is TimingSource.MEASURED:
+        return f"{boot}, as measured in {counted(timing.samples, 'launch')} of this group"
+    return f"{boot}: ASSUMED, this group has not launched enough to measure it"
+
+
+def _surge(plan: RolloutPlan) -> str:
+    hours = plan.course.surge_machine_hours
+    if not hours:
+        return "none: no machine runs beside the fleet"
+    return f"{hours:,.1f} machine-hours beside the fleet, about ${plan.course.surge_usd:,.2f}"
+
+
+def _finding_lines(plan: RolloutPlan) -> list[str]:
+    lines: list[str] = [""] if plan.findings else []
+    for each in plan.findings:
+        lines += wrap(f"{each.level} {each.check}: {each.says}", WIDTH, subsequent_indent="    ")
+        lines += wrap(f"    do: {each.advice}", WIDTH, subsequent_indent="        ")
+    return lines
+
+
+def _verdict(plan: RolloutPlan) -> str:
+    if plan.errors:
+        return f"refused: {counted(len(plan.errors), 'error')} above"
+    warnings = len(plan.findings)
+    checks = f"{counted(warnings, 'warning')} above" if warnings else "nothing speaks against it"
+    return f"checked: {checks}"
