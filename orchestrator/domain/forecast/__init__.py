@@ -1,2 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Foresee the course of a rollout: batches, checkpoints, capacity, time and price. Pure."""
+
+from orchestrator.domain.forecast.foresee import forecast
+from orchestrator.domain.forecast.measured import measured_timing
+
+__all__ = ["forecast", "measured_timing"]

@@ -42,6 +42,7 @@ class Timing:
         warmup_s: After that, until it counts.
         leave_s: From the choice of an old machine until it is gone: drain, and what its hook waits for.
         samples: How many launches `boot_s` was measured in; 0 when it is assumed.
+        failure_share: How many of all launches come to nothing and are made again, from 0 to less than 1.
     """
 
     boot_s: Spread
@@ -49,6 +50,7 @@ class Timing:
     leave_s: Spread
     source: TimingSource = TimingSource.ASSUMED
     samples: int = 0
+    failure_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class FleetShape:
         desired: The group's desired capacity, which percentages are of.
         max_size: The group's maximum.
         machine_usd_per_hour: What one machine costs.
+        not_matching: How many of those that stay are on another version: protected ones that are ignored.
     """
 
     to_replace: Mapping[str, int]
@@ -68,6 +71,17 @@ class FleetShape:
     desired: int
     max_size: int
     machine_usd_per_hour: float = 0.0
+    not_matching: int = 0
+
+    @property
+    def in_service(self) -> int:
+        """Return how many machines are in service before the refresh."""
+        return self.replacements + sum(self.to_keep.values())
+
+    @property
+    def matching(self) -> int:
+        """Return how many machines are new before the refresh."""
+        return sum(self.to_keep.values()) - self.not_matching
 
     @property
     def replacements(self) -> int:
@@ -100,7 +114,8 @@ class Course:
         duration_s: From the start of the refresh to its success, delays and AWS's BakeTime included.
         least_in_service: The fewest machines that serve at any time.
         most_running: The most machines that run at any time: what quotas and addresses must allow.
-        surge_machine_hours: What machines run beside the desired capacity, in machine-hours.
+        surge_machine_hours: What machines run that are launched before the ones they replace may leave, until
+            those are gone, in machine-hours.
         cliffs: What a small change of a number would change a lot, in sentences.
     """
 
