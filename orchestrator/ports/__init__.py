@@ -5,7 +5,17 @@ Every method raises AwsError (NotFound where the object is asked for by id) or R
 own error.
 """
 
-from orchestrator.ports.demo import Balancers, Listener, Messages, Web, WebAnswer
+from orchestrator.ports.demo import (
+    Balancers,
+    Listener,
+    Load,
+    LoadReport,
+    LoadRequest,
+    Messages,
+    RunningLoad,
+    Web,
+    WebAnswer,
+)
 from orchestrator.ports.fleets import Fleets, LaunchTemplates, Notices, Targets
 from orchestrator.ports.images import Builder, BuildRequest, Images
 from orchestrator.ports.machines import Machine, MachineRequest, Machines, Subnet, Tagged
@@ -29,6 +39,9 @@ __all__ = [
     "KeyMaker",
     "LaunchTemplates",
     "Listener",
+    "Load",
+    "LoadReport",
+    "LoadRequest",
     "Lock",
     "Locks",
     "Machine",
@@ -41,6 +54,7 @@ __all__ = [
     "Programs",
     "RemoteShell",
     "Reporter",
+    "RunningLoad",
     "Shells",
     "Stacks",
     "StepSink",

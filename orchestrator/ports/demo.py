@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -50,3 +51,47 @@ class Balancers(Protocol):
 
     def addresses(self, name: str) -> tuple[str, ...]:
         """Return the public addresses of a load balancer, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """A page to ask for at a constant rate: of `host`, over TLS, from `addresses` in turn."""
+
+    addresses: tuple[str, ...]
+    host: str
+    path: str
+    per_second: float
+    limit_s: float
+    port: int = 443
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What came of a load so far.
+
+    Anything but a whole answer with status 200 has failed. `statuses` counts the others too; `problems` says
+    why there was no answer, by how often; `images` counts good answers by the image that gave them.
+    """
+
+    requests: int = 0
+    failed: int = 0
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    problems: Mapping[str, int] = field(default_factory=dict)
+    images: Mapping[str, int] = field(default_factory=dict)
+    slowest_s: float = 0.0
+    examples: tuple[str, ...] = ()
+
+
+class RunningLoad(Protocol):
+    """A load that goes on, or has ended."""
+
+    def report(self) -> LoadReport:
+        """Return what came of it so far."""
+
+
+class Load(Protocol):
+    """Puts load on pages."""
+
+    def on(self, request: LoadRequest) -> AbstractContextManager[RunningLoad]:
+        """Keep the load up for the block; what was begun is answered before it ends."""

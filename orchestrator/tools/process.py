@@ -96,9 +96,11 @@ class Processes:
                 self._end([child])
                 with self._lock:
                     del self._children[child.process.pid]
+            # First, so that what it said last is told also when it was stopped.
+            result = CommandResult(child.process.returncode, stdout.finish(), stderr.finish())
             if self._is_stopping:
                 raise KeyboardInterrupt
-            return CommandResult(child.process.returncode, stdout.finish(), stderr.finish())
+            return result
 
     def terminate_all(self) -> None:
         """End everything that runs, and start nothing more: other threads get KeyboardInterrupt."""
