@@ -41,7 +41,7 @@ from stacks.stack import NetworkStack, Stack, list_output, logical, output, stac
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
 HIGHEST_PRIORITY = 50_000
-HEALTH_INTERVAL_S, HEALTH_TIMEOUT_S, HEALTHY_AFTER, UNHEALTHY_AFTER = 10, 5, 2, 3
+LONGEST_HEALTH_TIMEOUT_S, HEALTHY_AFTER, UNHEALTHY_AFTER = 5, 2, 3
 
 
 def synthesise(inputs: NetworkInputs) -> Stack:
@@ -175,8 +175,9 @@ def _target_group(inputs: NetworkInputs, title: str, fleet: Fleet) -> TargetGrou
         Port=HTTP,
         HealthCheckProtocol="HTTP",
         HealthCheckPath=fleet.health_path,
-        HealthCheckIntervalSeconds=HEALTH_INTERVAL_S,
-        HealthCheckTimeoutSeconds=HEALTH_TIMEOUT_S,
+        HealthCheckIntervalSeconds=fleet.health_interval_s,
+        # An answer has to come before the next question.
+        HealthCheckTimeoutSeconds=min(LONGEST_HEALTH_TIMEOUT_S, fleet.health_interval_s - 1),
         HealthyThresholdCount=HEALTHY_AFTER,
         UnhealthyThresholdCount=UNHEALTHY_AFTER,
         Matcher=Matcher(HttpCode="200"),

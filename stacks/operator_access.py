@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.config.models import Environment
+from stacks import rollout_access
 from stacks.fleets import has_balancer
 from stacks.inputs import EnvironmentInputs
 from stacks.machines import group_name
@@ -15,7 +16,6 @@ from stacks.policies import (
     asset_arn,
     bucket_arn,
     parameter_arn,
-    role_path,
     use_key,
     use_key_for_parameters,
 )
@@ -57,6 +57,7 @@ def policies(inputs: EnvironmentInputs) -> dict[str, list[Statement]]:
         "OperateState": _state_statements(inputs.environment),
         "OperateSecrets": _secret_statements(inputs),
         "OperateFleets": _fleet_statements(inputs),
+        "RollOut": rollout_access.statements(inputs),
         "Repair": _repair_statements(inputs),
     }
 
@@ -118,54 +119,9 @@ def _fleet_statements(inputs: EnvironmentInputs) -> list[Statement]:
     ]
     alarms = allow(["cloudwatch:DescribeAlarms"], [arn(environment, "cloudwatch", "alarm:*")])
     statements = [allow_everywhere(_SEE), alarms, *([allow(_ROLL, groups)] if groups else [])]
-    statements += [
-        allow(
-            ["ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplateVersions"],
-            [arn(environment, "ec2", "launch-template/*")],
-            condition=_of_environment(environment),
-        ),
-        *_launch_statements(environment),
-    ]
     if has_balancer(inputs):
         statements.append(_drain_statement(inputs))
     return statements
-
-
-def _launch_statements(environment: Environment) -> list[Statement]:
-    """Let Auto Scaling be told to launch a version: AWS asks whether the caller could do so himself.
-
-    https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
-    """
-    kinds = ("instance", "volume", "network-interface", "subnet", "security-group")
-    from_template = {
-        "Bool": {"ec2:IsLaunchTemplateResource": "true"},
-        "ArnLike": {"ec2:LaunchTemplate": arn(environment, "ec2", "launch-template/*")},
-    }
-    return [
-        allow(
-            ["ec2:RunInstances"],
-            [
-                *(arn(environment, "ec2", f"{kind}/*") for kind in kinds),
-                f"arn:aws:ec2:{environment.region}::image/*",
-            ],
-            condition=from_template,
-        ),
-        allow(
-            ["ec2:RunInstances"],
-            [arn(environment, "ec2", "launch-template/*")],
-            condition=_of_environment(environment),
-        ),
-        allow(
-            ["ec2:CreateTags"],
-            [arn(environment, "ec2", f"{kind}/*") for kind in kinds],
-            condition={"StringEquals": {"ec2:CreateAction": "RunInstances"}},
-        ),
-        allow(
-            ["iam:PassRole"],
-            [f"arn:aws:iam::{environment.account_id}:role{role_path(environment)}*"],
-            condition={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
-        ),
-    ]
 
 
 def _repair_statements(inputs: EnvironmentInputs) -> list[Statement]:
@@ -210,7 +166,3 @@ def _drain_statement(inputs: EnvironmentInputs) -> Statement:
 
 def _data_key(inputs: EnvironmentInputs) -> Any:
     return output(inputs.network.name, NetworkStack.SECURITY, "DataKeyArn")
-
-
-def _of_environment(environment: Environment) -> dict[str, Any]:
-    return {"StringEquals": {"aws:ResourceTag/slipway:environment": environment.name}}

@@ -49,6 +49,7 @@ class Fleet(StrictModel):
     scaling: Scaling | None = None
     root_gib: Annotated[int, Field(ge=4, le=16384)] = 16
     health_path: Annotated[str, Field(pattern=r"^/")] = "/health"
+    health_interval_s: Annotated[int, Field(ge=5, le=300)] = 10
     grace_period_s: Annotated[int, Field(ge=0, le=7200)] = 120
     launch_timeout_s: Annotated[int, Field(ge=30, le=7200)] = 600
     drain_s: Annotated[int, Field(ge=0, le=3600)] = 60

@@ -36,6 +36,7 @@ WITHOUT_RESOURCE = {
     "ec2:DescribeImages",
     "ec2:DescribeInstanceStatus",
     "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
     "ec2:DescribeKeyPairs",
     "ec2:DescribeLaunchTemplateVersions",
@@ -47,9 +48,11 @@ WITHOUT_RESOURCE = {
     "ec2:DescribeTags",
     "ec2:DescribeVolumes",
     "ec2:DescribeVpcs",
+    "elasticloadbalancing:DescribeAccountLimits",
     "elasticloadbalancing:DescribeLoadBalancers",
     "elasticloadbalancing:DescribeTargetGroups",
     "elasticloadbalancing:DescribeTargetHealth",
+    "servicequotas:GetAWSDefaultServiceQuota",
     "ssm:DescribeParameters",
 }
 SECRET = re.compile(
@@ -89,6 +92,7 @@ def test_all_resources_are_meant_only_where_aws_names_none() -> None:
     assert {where.split("/", 1)[1] for where, _ in everywhere} == {
         "access/BakePolicy",
         "access/OperateFleetsPolicy",
+        "access/RollOutPolicy",
         "access/WatchPolicy",
     }
 

@@ -119,6 +119,21 @@ def test_a_target_group_drains_as_its_fleet_says() -> None:
     ]
 
 
+@pytest.mark.parametrize(("interval_s", "timeout_s"), [(5, 4), (6, 5), (30, 5)])
+def test_machines_are_asked_as_often_as_their_fleet_says(interval_s: int, timeout_s: int) -> None:
+    whole = inputs("sandbox")
+    environment = whole.environments["sandbox"]
+    api = environment.fleets["api"].model_copy(update={"health_interval_s": interval_s})
+    changed_one = environment.model_copy(update={"fleets": {**environment.fleets, "api": api}})
+    document = parsed(balancer.synthesise(replace(whole, environments={"sandbox": changed_one})))
+    (group,) = of_type(document, "AWS::ElasticLoadBalancingV2::TargetGroup").values()
+    asked = (
+        group["Properties"]["HealthCheckIntervalSeconds"],
+        group["Properties"]["HealthCheckTimeoutSeconds"],
+    )
+    assert asked == (interval_s, timeout_s)
+
+
 def test_an_environment_without_balanced_fleets_has_no_place_behind_the_balancer() -> None:
     whole = inputs("nonproduction")
     dev = whole.environments["dev"].model_copy(update={"fleets": {}})
