@@ -14,6 +14,9 @@ NO_CREDENTIALS = "NoCredentials"
 _NOT_FOUND_ENDINGS = (".NotFound", "NotFoundException", "NotFoundFault", "ParameterNotFound")
 _NOT_FOUND = frozenset(
     {
+        "InvalidLaunchTemplateId.VersionNotFound",
+        "NotFound",  # what SNS says of a topic
+        "TargetGroupNotFound",
         "InvalidAMIID.Unavailable",  # what EC2 calls an image that was deregistered
         "ChangeSetNotFound",
         "NoSuchKey",

@@ -6,12 +6,13 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateV
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
-from moto.ec2.exceptions import InvalidLaunchTemplateIdNotFound
+from moto.ec2.exceptions import EC2ClientError, InvalidLaunchTemplateIdNotFound
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.responses.launch_templates import LaunchTemplates
@@ -21,6 +22,7 @@ from sandbox.api.patches import Patches
 
 _OWN_TAGS = "launch-template"
 _PAGE = 200
+_MISMATCH = "The request uses the same client token as a previous, but non-identical request."
 
 
 def install(patches: Patches) -> None:
@@ -32,8 +34,9 @@ def install(patches: Patches) -> None:
     patches.replace(
         LaunchTemplates,
         "create_launch_template_version",
-        _on_source(LaunchTemplates.create_launch_template_version),
+        _once(_on_source(LaunchTemplates.create_launch_template_version)),
     )
+    patches.replace(EC2Backend, "modify_launch_template", _known(EC2Backend.modify_launch_template))
     patches.replace(LaunchTemplates, "describe_launch_templates", _describe)
     patches.replace(EC2Backend, "delete_launch_template", _existing(EC2Backend.delete_launch_template))
 
@@ -73,6 +76,46 @@ def _existing(original: Callable[..., Any]) -> Callable[..., Any]:
     return delete_launch_template
 
 
+def _known(original: Callable[..., Any]) -> Callable[..., Any]:
+    def modify_launch_template(
+        backend: Any, default_version: str, template_name: str | None = None, template_id: str | None = None
+    ) -> Any:
+        """Name the id or the version that is missing; moto names neither."""
+        if template_id:
+            backend.get_launch_template(template_id).get_version(default_version)
+        return original(backend, default_version, template_name, template_id)
+
+    return modify_launch_template
+
+
+def _once(original: Callable[..., Any]) -> Callable[..., Any]:
+    def create_launch_template_version(response: Any) -> Any:
+        """Answer a call that is repeated with its client token as the first time.
+
+        https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
+        """
+        token, asked = response._get_param("ClientToken"), _asked(response)
+        for template in list(response.ec2_backend.launch_templates.values()):
+            for version in template.versions:
+                if token and getattr(version, "client_token", None) == token:
+                    if version.asked != asked:
+                        raise EC2ClientError("IdempotentParameterMismatch", _MISMATCH)
+                    return ActionResult({"LaunchTemplateVersion": _version(response, template, version)})
+        answer = original(response)
+        made = _named(response).latest_version()
+        made.client_token, made.asked = token, asked
+        return answer
+
+    return create_launch_template_version
+
+
+def _asked(response: Any) -> str:
+    """Return what a call asks for, to be compared."""
+    names = ("LaunchTemplateId", "LaunchTemplateName", "SourceVersion", "VersionDescription")
+    asked = {name: response._get_param(name) for name in (*names, "LaunchTemplateData")}
+    return json.dumps(asked, sort_keys=True, default=str)
+
+
 def _on_source(original: Callable[..., Any]) -> Callable[..., Any]:
     def create_launch_template_version(response: Any) -> Any:
         """Begin with the version that SourceVersion names; what the call gives overrides it."""
@@ -109,6 +152,19 @@ def _describe(response: Any) -> ActionResult:
     end = begin + (response._get_int_param("MaxResults") or _PAGE)
     shown = [_shown(response, template) for template in found[begin:end]]
     return ActionResult({"LaunchTemplates": shown, "NextToken": str(end) if end < len(found) else None})
+
+
+def _version(response: Any, template: Any, version: Any) -> dict[str, Any]:
+    return {
+        "CreateTime": version.create_time,
+        "CreatedBy": f"arn:{response.partition}:iam::{response.current_account}:root",
+        "DefaultVersion": template.is_default(version),
+        "LaunchTemplateData": version.data,
+        "LaunchTemplateId": template.id,
+        "LaunchTemplateName": template.name,
+        "VersionDescription": version.description,
+        "VersionNumber": version.number,
+    }
 
 
 def _shown(response: Any, template: Any) -> dict[str, Any]:

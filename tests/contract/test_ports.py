@@ -9,11 +9,15 @@ import pytest
 
 from orchestrator import ports
 from orchestrator.aws.cloudformation import AwsStacks
+from orchestrator.aws.fleets import AwsFleets
 from orchestrator.aws.identity import AwsIdentity
 from orchestrator.aws.images import AwsImages
+from orchestrator.aws.launch_templates import AwsLaunchTemplates
 from orchestrator.aws.machines import AwsMachines
+from orchestrator.aws.notices import AwsNotices
 from orchestrator.aws.objects import S3Objects
 from orchestrator.aws.parameters import SsmParameters
+from orchestrator.aws.targets import AwsTargets
 from orchestrator.locks import ObjectLocks
 from orchestrator.ssh.client import SshShell, SshShells
 from orchestrator.ssh.keys import Ed25519KeyMaker
@@ -49,9 +53,13 @@ PAIRS = [
     (ports.Templates, fakes.FakeTemplates),
     (ports.Bundles, FunctionBundles),
     (ports.Bundles, fakes.FakeBundles),
+    (ports.Fleets, AwsFleets),
     (ports.Fleets, fakes.FakeFleets),
+    (ports.LaunchTemplates, AwsLaunchTemplates),
     (ports.LaunchTemplates, fakes.FakeLaunchTemplates),
+    (ports.Targets, AwsTargets),
     (ports.Targets, fakes.FakeTargets),
+    (ports.Notices, AwsNotices),
     (ports.Notices, fakes.FakeNotices),
 ]
 
