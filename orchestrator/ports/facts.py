@@ -8,10 +8,10 @@ from typing import Protocol
 
 from orchestrator.domain.preflight.facts import (
     AlarmState,
-    BalancerLoad,
     ImageFact,
     InstanceTypeFact,
     SubnetFact,
+    TargetLimits,
     VcpuRoom,
 )
 
@@ -46,11 +46,14 @@ class Facts(Protocol):
     def has_instance_profile(self, profile: str) -> bool:
         """Tell whether there is an instance profile of that name or ARN, and a role in it."""
 
-    def targets_per_group(self) -> int:
-        """Return how many targets a target group takes."""
+    def target_limits(self) -> TargetLimits:
+        """Return how many targets target groups and load balancers take."""
 
-    def balancer_loads(self, target_group_arns: Sequence[str]) -> tuple[BalancerLoad, ...]:
-        """Return the load balancers in front of these target groups, by name."""
+    def balancer_targets(self, target_group_arns: Sequence[str]) -> Mapping[str, int]:
+        """Return how many targets are behind each load balancer in front of these target groups.
+
+        They are counted in all of its target groups. A balancer's name is that in its ARN: `app/<name>/<id>`.
+        """
 
     def alarms(self, names: Sequence[str]) -> Mapping[str, AlarmState]:
         """Return the states of alarms by their names."""

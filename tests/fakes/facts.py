@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from orchestrator.domain.preflight.facts import (
     AlarmState,
-    BalancerLoad,
     ImageFact,
     InstanceTypeFact,
     SubnetFact,
+    TargetLimits,
     VcpuRoom,
 )
 from tests.fakes.basics import Recorded
@@ -26,7 +26,7 @@ class FakeFacts(Recorded):
         used_vcpus: How many of the quota are in use, None without data.
         made_subnets: Subnets that there are, by id.
         names: Security groups, key pairs and instance profiles that there are.
-        loads: Load balancers by the ARN of a target group.
+        balancers: Load balancers by name: their targets, and the ARNs of their target groups.
     """
 
     def __init__(self) -> None:
@@ -38,8 +38,8 @@ class FakeFacts(Recorded):
         self.used_vcpus: int | None = 0
         self.made_subnets: dict[str, SubnetFact] = {}
         self.names: set[str] = set()
-        self.target_limit = 1_000
-        self.loads: dict[str, BalancerLoad] = {}
+        self.limits = TargetLimits(1_000, 1_000, 3_000)
+        self.balancers: dict[str, tuple[int, frozenset[str]]] = {}
         self.alarm_states: dict[str, AlarmState] = {}
         self.change_sets: dict[str, tuple[str, ...]] = {}
 
@@ -75,14 +75,17 @@ class FakeFacts(Recorded):
         self._note("has_instance_profile")
         return profile in self.names
 
-    def targets_per_group(self) -> int:
-        self._note("targets_per_group")
-        return self.target_limit
+    def target_limits(self) -> TargetLimits:
+        self._note("target_limits")
+        return self.limits
 
-    def balancer_loads(self, target_group_arns: Sequence[str]) -> tuple[BalancerLoad, ...]:
-        self._note("balancer_loads")
-        found = {self.loads[each] for each in target_group_arns if each in self.loads}
-        return tuple(sorted(found, key=lambda load: load.name))
+    def balancer_targets(self, target_group_arns: Sequence[str]) -> Mapping[str, int]:
+        self._note("balancer_targets")
+        return {
+            name: targets
+            for name, (targets, groups) in self.balancers.items()
+            if groups & set(target_group_arns)
+        }
 
     def alarms(self, names: Sequence[str]) -> Mapping[str, AlarmState]:
         self._note("alarms")

@@ -100,12 +100,16 @@ class SubnetFact:
 
 
 @dataclass(frozen=True, slots=True)
-class BalancerLoad:
-    """A load balancer: how many targets there are in all of its target groups, and how many it takes."""
+class TargetLimits:
+    """How many targets the account may have in a target group, and behind a load balancer of each kind."""
 
-    name: str
-    targets: int
-    limit: int
+    per_group: int
+    per_application_balancer: int
+    per_network_balancer: int
+
+    def per_balancer(self, name: str) -> int:
+        """Return how many targets a load balancer takes, by its name in ARNs: `app/<name>/<id>`."""
+        return self.per_network_balancer if name.startswith("net/") else self.per_application_balancer
 
 
 class AlarmState(StrEnum):
