@@ -15,7 +15,7 @@ from orchestrator.tools import process
 
 PYTHON_FILES = ("orchestrator", "sandbox", "stacks", "functions", "tests", "roles", "tasks.py")
 SHELL_FILES = ("inv", ".ci/run")
-ANSIBLE_FILES = ("roles", "playbooks", ".config/molecule")
+ANSIBLE_FILES = ("roles", "playbooks", "examples", ".config/molecule")
 COMPILE = ("uv", "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate")
 LOCKS = ("requirements", "requirements-checkov")
 WRITE_READMES = "from pathlib import Path; from roles.readme import write_all; write_all(Path('roles'))"
