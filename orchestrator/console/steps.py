@@ -9,7 +9,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
@@ -86,9 +86,9 @@ class _Row:
 class LiveReporter:
     """A row a task: mark, name, bar of steps, time, and the step it is at."""
 
-    def __init__(self, verb: str) -> None:
+    def __init__(self, verb: str, console: Console | None = None) -> None:
         self._verb = verb
-        self._console = Console(stderr=True, highlight=False)
+        self._console = console or Console(stderr=True, highlight=False)
         self._rows: dict[str, _Row] = {}
         self._lock = threading.Lock()
         self._live = Live(
@@ -123,7 +123,7 @@ class LiveReporter:
             row = self._rows.setdefault(task, _Row(task))
             row.text, row.is_failed, row.ended_s = text, is_failed, time.monotonic()
 
-    def _render(self) -> Table:
+    def _render(self) -> RenderableType:
         table = Table.grid(padding=(0, 1))
         for column in range(5):
             table.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if column == 4 else None)  # noqa: PLR2004

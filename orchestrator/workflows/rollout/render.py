@@ -11,7 +11,7 @@ from textwrap import wrap
 
 from orchestrator.domain.rollout.progress import CheckpointClock, MachineFailure, Progress
 from orchestrator.domain.rollout.record import RolloutRecord
-from orchestrator.domain.rollout.wording import clock, counted, spread
+from orchestrator.domain.rollout.wording import clock, counted, duration, spread
 from orchestrator.workflows.rollout.render_plan import WIDTH, plan_lines
 
 __all__ = ["document", "history_lines", "plan_lines", "progress_lines", "record_lines", "short_line"]
@@ -49,7 +49,7 @@ def progress_lines(look: Progress) -> tuple[str, ...]:
     if look.checkpoint:
         lines += _row("checkpoint", checkpoint_text(look.checkpoint, look.at))
     lines += _row("time", time_text(look))
-    lines += _row("failures", f"{len(look.failures)} of the {look.max_failures} that take it back")
+    lines += _row("failures", failures_text(look))
     lines += [line for each in look.failures for line in _row("", failure_text(each))]
     if look.paused:
         lines += _row("paused", look.paused)
@@ -76,7 +76,7 @@ def _remarks(look: Progress) -> Iterable[str]:
     ]
     yield from (text for text in moving if not text.startswith("0 "))
     if look.failures:
-        yield f"{len(look.failures)} of {look.max_failures} failed"
+        yield f"{len(look.failures)}{f' of {look.max_failures}' if look.max_failures else ''} failed"
 
 
 def _left(stop: CheckpointClock, at: datetime) -> str:
@@ -90,15 +90,26 @@ def checkpoint_text(stop: CheckpointClock, at: datetime) -> str:
 
 
 def time_text(look: Progress) -> str:
-    """Return how long it takes against what was foreseen."""
+    """Return how long it takes against what was foreseen; nobody foresees the way back."""
     so_far = (look.at - look.begun_at).total_seconds()
     text = f"{clock(so_far)} so far"
+    if look.refresh.status.is_rolling_back:
+        back = look.refresh.rollback.started_at if look.refresh.rollback else None
+        return f"{text}, the last {clock((look.at - back).total_seconds())} on the way back" if back else text
     if look.predicted_s is None:
         return f"{text}; nobody made a forecast"
     if so_far > look.predicted_s.high:
         beyond = clock(so_far - look.predicted_s.high)
-        return f"{text}, {beyond} LONGER than foreseen: {spread(look.predicted_s)}"
+        return f"{text}, {beyond} LONGER than foreseen, at most {duration(look.predicted_s.high)}"
     return f"{text} of {spread(look.predicted_s)} foreseen"
+
+
+def failures_text(look: Progress) -> str:
+    """Return how many new machines failed, and how many may; a run that only watches lets any number."""
+    number = len(look.failures)
+    if not look.max_failures:
+        return f"{number}; nobody who watches takes it back"
+    return f"{number} of the {look.max_failures} that take it back"
 
 
 def failure_text(failure: MachineFailure) -> str:
