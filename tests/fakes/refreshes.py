@@ -160,7 +160,9 @@ class Refreshes(Garage):
 
     def _replace(self, course: Course) -> None:
         name = course.shown.group
-        left, is_idle = self._to_replace(course), not self._in_flight(course)
+        left = self._to_replace(course)
+        has_surplus = len(self._alive(name)) > self.groups[name].desired_capacity
+        is_idle = not self._in_flight(course) and not (left and has_surplus)
         ready = [each for each in left if not self._is_held(each)]
         if is_idle and self._reaches_checkpoint(course):
             return
