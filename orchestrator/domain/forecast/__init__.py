@@ -3,5 +3,6 @@
 
 from orchestrator.domain.forecast.foresee import forecast
 from orchestrator.domain.forecast.measured import measured_timing
+from orchestrator.domain.forecast.optimise import Limits, Proposal, optimise
 
-__all__ = ["forecast", "measured_timing"]
+__all__ = ["Limits", "Proposal", "forecast", "measured_timing", "optimise"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from orchestrator.domain.forecast.cliffs import cliffs
 from orchestrator.domain.forecast.course import Course, FleetShape, Timing
 from orchestrator.domain.forecast.simulate import course
 from orchestrator.domain.refresh import RefreshPreferences
@@ -18,4 +19,4 @@ def forecast(shape: FleetShape, preferences: RefreshPreferences, timing: Timing)
     twenty, and launches and terminations as held back by EC2's default buckets. Whether a group may go
     beyond its maximum size is not documented: it is taken to, and what it would mean not to is a cliff.
     """
-    return replace(course(shape, preferences, timing), cliffs=())
+    return replace(course(shape, preferences, timing), cliffs=cliffs(shape, preferences, timing))

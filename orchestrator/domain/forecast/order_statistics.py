@@ -1,32 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long the last of several machines takes: a batch is over when its last machine is. Pure.
 
-A spread's `low`, `likely` and `high` are read as the 5th, 50th and 95th percentile. Between and beyond them
-the time is taken as lognormal, with a width of its own on each side of the middle: boot times are bounded
-below and have a long tail above.
+A spread's `low`, `likely` and `high` are read as the 5th, 50th and 95th percentile. Below the middle the time
+is taken as normal, above it as lognormal, since boot times have a long tail; beyond the 95th percentile,
+where nothing is known, it goes on as steeply as it is there.
 """
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
+
 from orchestrator.domain.forecast.course import Spread
 
 LOW_SHARE, HIGH_SHARE = 0.05, 0.95
 # The mean over the unit interval is taken at so many midpoints: of few machines the spread is wider.
 _MIDPOINTS_OF_FEW, _MIDPOINTS = 64, 16
 _FEW = 16
-_LEAST_S = 1e-3
+# A middle that is a tiny part of the high end says nothing of how the times between are spread.
+_LEAST_SHARE = 0.01
 
 
 def quantile(spread: Spread, share: float) -> float:
     """Return the time within which a share of the machines is done; `share` is in (0, 1)."""
-    if spread.likely <= 0 or spread.low == spread.high:
+    if spread.low == spread.high:
         return max(0.0, spread.likely)
     z = _z(share) / _z(HIGH_SHARE)
-    edge = spread.high if z > 0 else spread.low
-    ratio = max(edge, _LEAST_S) / spread.likely
-    return spread.likely * math.exp(abs(z) * math.log(ratio))
+    if z <= 0:
+        return max(0.0, spread.likely + z * (spread.likely - spread.low))
+    middle = max(spread.likely, _LEAST_SHARE * spread.high)
+    steepness = math.log(spread.high / middle)
+    if z <= 1:
+        return middle * math.exp(z * steepness)
+    return spread.high * (1 + (z - 1) * steepness)
 
 
 @lru_cache(maxsize=65536)
