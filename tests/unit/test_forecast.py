@@ -61,7 +61,7 @@ def test_batches_of_the_band_s_width_take_so_many_hours(
         (100, 100, 1833.33),
         (100, 110, 1.83),
         (90, 110, 1.61),
-        # 1.43 until the last machine is launched, warm and drained; 450 s more for its bucket of terminations.
+        # 1.43 until the last is launched, warm and drained; 450 s more for the bucket of terminations.
         (100, 200, 1.43 + 0.125),
     ],
 )
