@@ -19,6 +19,8 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
+from sandbox.handover import KEY, LISTS, MOST_IN_WORDS, Handover
+
 # Calls are answered before they are sent. moto would take the first part of a name for a bucket.
 _ENDPOINT = "http://127.0.0.1"
 _OWN_NAME = "local-region"
@@ -37,6 +39,8 @@ class OwnCalls:
         self._session = boto3.session.Session(_OWN_NAME, _OWN_NAME, region_name=region)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
+        # The list of a request between its parameters and its answer, which one thread sees to.
+        self._local = threading.local()
 
     def client(self, service: str) -> Any:
         """Return the client of a service, as botocore names it."""
@@ -48,10 +52,26 @@ class OwnCalls:
     def _make(self, service: str) -> Any:
         config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
         client = self._session.client(service, endpoint_url=_ENDPOINT, config=config)
-        client.meta.events.register("before-send.*.*", self._answer)
+        events = client.meta.events
+        events.register("before-send.*.*", self._answer)
+        for operation, member in LISTS.items():
+            events.register(f"before-parameter-build.*.{operation}", self._shortener(member))
+        events.register("after-call.*.*", _complete)
         return client
 
+    def _shortener(self, member: str) -> Callable[..., None]:
+        def shorten(params: dict[str, Any], **_: Any) -> None:
+            """Keep a long list for the answer's side, and one of it for the words."""
+            self._local.given = None
+            if len(params.get(member, ())) > MOST_IN_WORDS:
+                self._local.given = params[member]
+                params[member] = params[member][:1]
+
+        return shorten
+
     def _answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        handover = Handover(getattr(self._local, "given", None))
+        self._local.given = None
         url = urlsplit(request.url)
         builder = EnvironBuilder(
             path=url.path or "/",
@@ -60,10 +80,17 @@ class OwnCalls:
             method=request.method,
             headers=list(_text(request.headers).items()),
             data=_body(request.body),
-            environ_base={"REMOTE_ADDR": "127.0.0.1"},
+            environ_base={"REMOTE_ADDR": "127.0.0.1", KEY: handover},
         )
         body, status, headers = run_wsgi_app(self._application, builder.get_environ(), buffered=True)
-        return AWSResponse(request.url, int(status.split()[0]), dict(headers), _Raw(b"".join(body)))
+        response = AWSResponse(request.url, int(status.split()[0]), dict(headers), _Raw(b"".join(body)))
+        response.told = handover.told
+        return response
+
+
+def _complete(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
+    """Give an answer what was told beside its words."""
+    parsed.update(getattr(http_response, "told", {}))
 
 
 class _Raw(io.BytesIO):

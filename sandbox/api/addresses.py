@@ -103,20 +103,37 @@ def _checked_request(original: Callable[..., None]) -> Callable[..., None]:
     return request_ip
 
 
+def free_addresses(subnet: Any) -> int:
+    """Return how many more interfaces a subnet has addresses for."""
+    return int(subnet.cidr.num_addresses - RESERVED - 1 - len(subnet._subnet_ips))
+
+
 def _next_free(subnet: Any, instance: Any) -> str:
     """Take the next free address, in a circle, so that one that was just given back is not used at once."""
-    usable = subnet.cidr.num_addresses - RESERVED - 1
+    network = subnet.cidr
+    usable = network.num_addresses - RESERVED - 1
+    base = int(network.network_address) + RESERVED
     begin = getattr(subnet, "next_offset", 0)
+    held = subnet._subnet_ips
     for step in range(usable):
         offset = (begin + step) % usable
-        address = str(subnet.cidr.network_address + RESERVED + offset)
-        if address not in subnet._subnet_ips:
+        address = _dotted(base + offset)
+        if address not in held:
             subnet.next_offset = offset + 1
-            subnet._subnet_ips[address] = instance
+            held[address] = instance
             return address
-    raise AwsError(
+    raise no_address(subnet)
+
+
+def no_address(subnet: Any) -> AwsError:
+    """Return what a subnet without room answers."""
+    return AwsError(
         "InsufficientFreeAddressesInSubnet", f"There are not enough free addresses in subnet '{subnet.id}'"
     )
+
+
+def _dotted(number: int) -> str:
+    return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 def _in_subnet(original: Callable[..., Any]) -> Callable[..., Any]:

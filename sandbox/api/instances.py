@@ -18,14 +18,12 @@ from moto.ec2.responses import EC2Response
 from moto.ec2.responses.general import General
 from moto.ec2.responses.instances import InstanceResponse
 
-from sandbox.api import launches
+from sandbox import handover
+from sandbox.api import launches, siblings
 from sandbox.api.errors import AwsError
 from sandbox.api.ledger import USER_SHUTDOWN, Health, Ledger, State
 from sandbox.api.patches import Patches
-from sandbox.own_calls import is_own
 
-# Own launches of more instances are answered in short.
-_TOLD_IN_FULL = 20
 _GONE = (State.SHUTTING_DOWN, State.TERMINATED)
 
 
@@ -59,6 +57,7 @@ class InstanceHooks:
 
     def install(self, patches: Patches) -> None:
         """Put the replacements in place."""
+        siblings.install(patches)
         patches.replace(settings, "EC2_ENABLE_INSTANCE_TYPE_VALIDATION", True)
         self._ledger.use_terminate(patches.replace(Instance, "terminate", self._terminating()))
         patches.replace(Instance, "start", self._starting())
@@ -68,6 +67,9 @@ class InstanceHooks:
         patches.replace(Instance, "system_status", property(_system_status))
         patches.replace(EC2Backend, "run_instances", self._running(EC2Backend.run_instances))
         patches.replace(InstanceResponse, "run_instances", _counting(InstanceResponse.run_instances))
+        patches.replace(
+            InstanceResponse, "terminate_instances", _terminating_many(InstanceResponse.terminate_instances)
+        )
         patches.replace(General, "get_console_output", self._console())
         patches.replace(
             EC2Backend,
@@ -92,11 +94,16 @@ class InstanceHooks:
                 return repeated
             launch = launches.prepare(backend, image_id, kwargs)
             self._refuse(*launches.place(backend, launch))
+            launches.check_room(backend, launch, count)
+            first = 1 if siblings.are_alike(launch.options) else count
             reservation = original(
-                backend, launch.image.id, count, user_data, security_group_names, **launch.options
+                backend, launch.image.id, first, user_data, security_group_names, **launch.options
             )
             for instance in reservation.instances:
                 launches.complete(backend, instance, launch)
+            if count > first:
+                siblings.multiply(backend, reservation, count)
+            for instance in reservation.instances:
                 self._ledger.enter(instance, State.PENDING)
             launches.associate_profiles(backend, reservation, launch)
             for instance in reservation.instances:
@@ -181,8 +188,8 @@ def _system_status(instance: Any) -> dict[str, Any]:
     return {"Status": "ok", "Details": [{"Name": "reachability", "Status": "passed"}]}
 
 
-def _counting(original: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult | str]:
-    def run_instances(response: EC2Response) -> ActionResult | str:
+def _counting(original: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
+    def run_instances(response: EC2Response) -> ActionResult:
         """Launch MaxCount instances, where moto launches MinCount, and keep the protections asked for."""
         least, most = int(response._get_param("MinCount", 1)), int(response._get_param("MaxCount", 1))
         if least < 1 or most < least:
@@ -195,25 +202,42 @@ def _counting(original: Callable[[Any], ActionResult]) -> Callable[[Any], Action
         protects = response._get_param("DisableApiTermination")
         for instance in result.result.instances if protects is not None else ():  # type: ignore[attr-defined]
             instance.disable_api_termination = protects
-        if most > _TOLD_IN_FULL and is_own(response.headers.get("Authorization", "")):
-            return _in_short(result.result)
-        return result
+        beside = handover.current()
+        if beside is None or most <= handover.MOST_IN_WORDS:
+            return result
+        beside.told = _in_short(result.result)
+        return EmptyResult()
 
     return run_instances
 
 
-def _in_short(reservation: Any) -> str:
-    """Return of many instances what Auto Scaling reads: all else would take longer than the launch itself."""
-    items = "".join(
-        f"<item><instanceId>{each.id}</instanceId><imageId>{each.image_id}</imageId>"
-        f"<instanceType>{each.instance_type}</instanceType></item>"
+def _in_short(reservation: Any) -> dict[str, Any]:
+    """Return of many instances what Auto Scaling reads."""
+    instances = [
+        {"InstanceId": each.id, "ImageId": each.image_id, "InstanceType": each.instance_type}
         for each in reservation.instances
-    )
-    return (
-        '<RunInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">'
-        f"<reservationId>{reservation.id}</reservationId><instancesSet>{items}</instancesSet>"
-        "</RunInstancesResponse>"
-    )
+    ]
+    return {"ReservationId": reservation.id, "Instances": instances}
+
+
+def _terminating_many(original: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
+    def terminate_instances(response: Any) -> ActionResult:
+        """Terminate a long list of the region's own as it was handed over."""
+        beside = handover.current()
+        if beside is None or beside.given is None:
+            return original(response)
+        response.params["InstanceIds"] = beside.given
+        result: Any = original(response)
+        beside.told = {
+            "TerminatingInstances": [
+                {**each, "PreviousState": {"Code": before.code, "Name": before.name}}
+                for each in result.result["TerminatingInstances"]
+                for before in (each["PreviousState"],)
+            ]
+        }
+        return EmptyResult()
+
+    return terminate_instances
 
 
 def _modifying(original: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:

@@ -11,6 +11,7 @@ from moto.ec2.models.instances import Reservation
 from moto.ec2.utils import convert_tag_spec
 from moto.iam.models import iam_backends
 
+from sandbox.api import addresses
 from sandbox.api.errors import AwsError, unsupported
 
 # What moto's response class puts in place of an absent client token.
@@ -55,8 +56,9 @@ def launched_before(backend: Any, client_token: str | None) -> Reservation | Non
     if client_token in (None, "", _NO_TOKEN):
         return None
     reservations: list[Reservation] = list(backend.reservations.values())
-    for reservation in reservations:
-        if any(instance.client_token == client_token for instance in reservation.instances):
+    for reservation in reversed(reservations):
+        # All instances of a launch have its token.
+        if any(instance.client_token == client_token for instance in reservation.instances[:1]):
             return reservation
     return None
 
@@ -97,6 +99,14 @@ def place(backend: Any, launch: Launch) -> tuple[str, str]:
     return str(subnet.availability_zone), str(instance_type)
 
 
+def check_room(backend: Any, launch: Launch, count: int) -> None:
+    """Refuse a launch that its subnet has too few addresses for, before anything is launched."""
+    interfaces = [nic["SubnetId"] for nic in launch.options.get("nics") or [] if nic.get("SubnetId")]
+    subnet = backend.get_subnet(launch.options.get("subnet_id") or interfaces[0])
+    if addresses.free_addresses(subnet) < count:
+        raise addresses.no_address(subnet)
+
+
 def complete(backend: Any, instance: Any, launch: Launch) -> None:
     """Give the instance what moto forgets: its groups, and interfaces that go when it goes."""
     nic = instance.nics[0]
@@ -105,6 +115,8 @@ def complete(backend: Any, instance: Any, launch: Launch) -> None:
     nic.delete_on_termination = asked.get("DeleteOnTermination", True)
     instance.root_device_name = launch.image.root_device_name
     instance.disable_api_termination = bool(launch.template.get("DisableApiTermination"))
+    # Addresses come back with their interface, and may be another's when moto's instance is dropped.
+    instance._private_ips = set()
     nic.add_tags(launch.options["tags"].get("network-interface", {}))
     if key_pair := backend.key_pairs.get(instance.key_name):
         # The machine keeps its key when the key pair is deleted, as Packer does with its temporary one.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from moto.core.base_backend import AccountSpecificBackend, BackendDict
 from moto.core.serialize import AttributePickerContext, XFormedAttributePicker
 from moto.ec2.exceptions import InvalidInstanceIdError
 from moto.ec2.models import EC2Backend
@@ -19,7 +20,7 @@ from sandbox.api.patches import Patches
 def install(patches: Patches) -> None:
     """Put the indexes in place."""
     patches.replace(TaggedEC2Resource, "get_tags", _tags_of)
-    find = _Instances().find
+    find = _INSTANCES.find
 
     def get_instance_by_id(backend: Any, instance_id: str) -> Any | None:
         """Return an instance, or None."""
@@ -34,8 +35,29 @@ def install(patches: Patches) -> None:
 
     patches.replace(EC2Backend, "get_instance_by_id", get_instance_by_id)
     patches.replace(EC2Backend, "get_instance", get_instance)
+    for kind in (BackendDict, AccountSpecificBackend):
+        patches.replace(kind, "__getitem__", _there_first(kind.__getitem__))
     original = XFormedAttributePicker.get_possible_keys
     patches.replace(XFormedAttributePicker, "get_possible_keys", _remembering(original))
+
+
+def _there_first(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    def getitem(backends: Any, name: str) -> Any:
+        """Return the backend that is there; moto sees at each look whether it has to be made."""
+        found = dict.get(backends, name)
+        return original(backends, name) if found is None else found
+
+    return getitem
+
+
+def remember(backend: Any, instances: Iterable[Any]) -> None:
+    """Have instances in the index before anybody looks for them."""
+    _INSTANCES.add(backend, instances)
+
+
+def forget(backend: Any, instances: Iterable[Any]) -> None:
+    """Drop instances from the index that nobody will find any more."""
+    _INSTANCES.forget(backend, instances)
 
 
 def _tags_of(resource: Any) -> list[dict[str, str]]:
@@ -57,21 +79,36 @@ class _Instances:
 
     def find(self, backend: Any, instance_id: str) -> Any | None:
         """Return an instance, or None."""
-        known = self._known.setdefault(backend, {})
+        known = self._known.get(backend)
+        if known is None:
+            known = self._known.setdefault(backend, {})
         instance = known.get(instance_id) or self._search(backend, instance_id, known)
         if instance is not None and getattr(instance, "is_forgotten", False):
             known.pop(instance_id, None)
             return None
         return instance
 
+    def add(self, backend: Any, instances: Iterable[Any]) -> None:
+        """Know instances from now on."""
+        self._known.setdefault(backend, {}).update((each.id, each) for each in instances)
+
+    def forget(self, backend: Any, instances: Iterable[Any]) -> None:
+        """Hold instances no more."""
+        known = self._known.get(backend, {})
+        for each in instances:
+            known.pop(each.id, None)
+
     def _search(self, backend: Any, instance_id: str, known: dict[str, Any]) -> Any | None:
         """Look through all, the latest first: those are the ones not known yet."""
         for reservation in reversed(list(backend.reservations.values())):
-            for instance in reversed(list(reservation.instances)):
+            for instance in reversed(reservation.instances):
+                known.setdefault(instance.id, instance)
                 if instance.id == instance_id:
-                    known[instance_id] = instance
                     return instance
         return None
+
+
+_INSTANCES = _Instances()
 
 
 def _remembering(original: Callable[..., Iterable[str]]) -> Callable[..., Iterable[str]]:
