@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from orchestrator.domain.drift import Difference, DriftKind, ResourceDrift, unintended
 from sandbox.simulated import SimulatedSubstrate
 from stacks.architecture import environment_stacks, network_stacks
 from stacks.project import environment_inputs, network_inputs
@@ -134,3 +136,148 @@ def test_every_resource_of_the_templates_is_there(state_file: Path) -> None:
                 for each in page["StackResourceSummaries"]
             }
             assert listed == set(json.loads(stack.body())["Resources"])
+
+
+FLEETS = "slipway-sandbox-fleets"
+GROUP, POINTER = "slipway-sandbox-api", "/slipway/sandbox/api/ami"
+
+
+class Fleet:
+    """The api fleet, and what rollouts and provisioning do to it."""
+
+    def __init__(self, local: LocalRegion) -> None:
+        self._local = local
+        self._ec2, self._autoscaling = local.client("ec2"), local.client("autoscaling")
+
+    @property
+    def group(self) -> dict[str, Any]:
+        """The group, with its launch template and sizes."""
+        [found] = self._autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])[
+            "AutoScalingGroups"
+        ]
+        return dict(found)
+
+    @property
+    def version(self) -> str:
+        """The version that the group launches."""
+        return str(self.group["LaunchTemplate"]["Version"])
+
+    def launched(self, version: str) -> dict[str, Any]:
+        """What a version launches."""
+        template_id = self.group["LaunchTemplate"]["LaunchTemplateId"]
+        [found] = self._ec2.describe_launch_template_versions(
+            LaunchTemplateId=template_id, Versions=[version]
+        )["LaunchTemplateVersions"]
+        return dict(found["LaunchTemplateData"])
+
+    def add_version(self) -> tuple[str, str]:
+        """Make a version with an image of its own; return both."""
+        image = self._ec2.create_image(InstanceId=self._local.launch(), Name=self._name())
+        made = self._ec2.create_launch_template_version(
+            LaunchTemplateId=self.group["LaunchTemplate"]["LaunchTemplateId"],
+            SourceVersion=self.version,
+            LaunchTemplateData={"ImageId": image["ImageId"]},
+        )["LaunchTemplateVersion"]
+        return str(made["VersionNumber"]), image["ImageId"]
+
+    def roll(self) -> tuple[str, str]:
+        """Do what a rollout has done when it has succeeded."""
+        version, ami_id = self.add_version()
+        template_id = self.group["LaunchTemplate"]["LaunchTemplateId"]
+        self._autoscaling.update_auto_scaling_group(
+            AutoScalingGroupName=GROUP,
+            LaunchTemplate={"LaunchTemplateId": template_id, "Version": version},
+        )
+        self._ec2.modify_launch_template(LaunchTemplateId=template_id, DefaultVersion=version)
+        self._local.client("ssm").put_parameter(Name=POINTER, Value=ami_id, Type="String", Overwrite=True)
+        return version, ami_id
+
+    def provision(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Update the stack with a changed template."""
+        cloudformation = self._local.client("cloudformation")
+        body = cloudformation.get_template(StackName=FLEETS)["TemplateBody"]
+        document = body if isinstance(body, dict) else json.loads(body)
+        change(document["Resources"])
+        cloudformation.update_stack(
+            StackName=FLEETS, TemplateBody=json.dumps(document), Capabilities=["CAPABILITY_NAMED_IAM"]
+        )
+        seen = until(lambda: status(self._local, FLEETS), lambda found: "IN_PROGRESS" not in found)
+        assert seen == "UPDATE_COMPLETE", failures(self._local, FLEETS)
+
+    def _name(self) -> str:
+        return f"api-{len(self._ec2.describe_images(Owners=['self'])['Images'])}"
+
+
+def grow(resources: dict[str, Any]) -> None:
+    resources["ApiGroup"]["Properties"]["MaxSize"] = "12"
+
+
+def strengthen(resources: dict[str, Any]) -> None:
+    resources["ApiTemplate"]["Properties"]["LaunchTemplateData"]["InstanceType"] = "m5.large"
+
+
+def test_after_a_rollout_there_is_no_drift_and_nothing_to_provision(state_file: Path) -> None:
+    with running(state_file) as local:
+        Fleet(local).roll()
+        found = drifts_of(local, FLEETS)
+        # The image is no difference: the parameter that the template names is the image that runs.
+        assert [(each.logical_id, *paths_of(each)) for each in found] == [
+            ("ApiGroup", "/LaunchTemplate/Version")
+        ]
+        assert unintended(found) == ()
+        cloudformation = local.client("cloudformation")
+        body = cloudformation.get_template(StackName=FLEETS)["TemplateBody"]
+        with pytest.raises(ClientError, match="No updates are to be performed"):
+            cloudformation.update_stack(
+                StackName=FLEETS,
+                TemplateBody=body if isinstance(body, str) else json.dumps(body),
+                Capabilities=["CAPABILITY_NAMED_IAM"],
+            )
+
+
+def test_a_change_of_the_group_leaves_it_the_image_that_was_rolled_out(state_file: Path) -> None:
+    with running(state_file) as local:
+        fleet = Fleet(local)
+        version, ami_id = fleet.roll()
+        fleet.add_version()  # what a rollout that was taken back leaves: the latest, and of no use
+        fleet.provision(grow)
+        assert (fleet.group["MaxSize"], fleet.version) == (12, version)
+        assert fleet.launched(fleet.version)["ImageId"] == ami_id
+        assert unintended(drifts_of(local, FLEETS)) == ()
+
+
+def test_a_change_of_the_launch_template_goes_on_from_the_image_that_was_rolled_out(state_file: Path) -> None:
+    with running(state_file) as local:
+        fleet = Fleet(local)
+        version, ami_id = fleet.roll()
+        fleet.add_version()
+        fleet.provision(strengthen)
+        assert int(fleet.version) > int(version) + 1
+        launched = fleet.launched(fleet.version)
+        assert (launched["ImageId"], launched["InstanceType"]) == (ami_id, "m5.large")
+        assert unintended(drifts_of(local, FLEETS)) == ()
+
+
+def drifts_of(local: LocalRegion, name: str) -> list[ResourceDrift]:
+    """Return what differs, as `invoke drift` gets it."""
+    return [
+        ResourceDrift(
+            name,
+            logical_id,
+            TYPES[logical_id],
+            "",
+            DriftKind(kind),
+            tuple(
+                Difference(each["PropertyPath"], each["ExpectedValue"], each["ActualValue"])
+                for each in differences or ()
+            ),
+        )
+        for logical_id, kind, differences in drifted(local, name)
+    ]
+
+
+def paths_of(drift: ResourceDrift) -> list[str]:
+    return [each.path for each in drift.differences]
+
+
+TYPES = {"ApiGroup": "AWS::AutoScaling::AutoScalingGroup", "ApiTemplate": "AWS::EC2::LaunchTemplate"}
