@@ -141,7 +141,8 @@ class Garage(ABC):
 
     def _new(self, group: FleetGroup, version: int, state: str) -> FleetInstance:
         instance_id = f"i-{next(self._numbers):017x}"
-        alive = [each.zone for each in self._alive(group.name)]
+        # Into the place of a machine to be replaced: counted are those of the same version.
+        alive = [each.zone for each in self._alive(group.name) if each.version == version]
         zone = min(group.zones, key=lambda each: (alive.count(each), each)) if group.zones else "us-east-1a"
         made = FleetInstance(
             instance_id,
