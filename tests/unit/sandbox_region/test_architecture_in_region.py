@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -216,46 +217,52 @@ def strengthen(resources: dict[str, Any]) -> None:
     resources["ApiTemplate"]["Properties"]["LaunchTemplateData"]["InstanceType"] = "m5.large"
 
 
-def test_after_a_rollout_there_is_no_drift_and_nothing_to_provision(state_file: Path) -> None:
-    with running(state_file) as local:
-        Fleet(local).roll()
-        found = drifts_of(local, FLEETS)
-        # The image is no difference: the parameter that the template names is the image that runs.
-        assert [(each.logical_id, *paths_of(each)) for each in found] == [
-            ("ApiGroup", "/LaunchTemplate/Version")
-        ]
-        assert unintended(found) == ()
-        cloudformation = local.client("cloudformation")
-        body = cloudformation.get_template(StackName=FLEETS)["TemplateBody"]
-        with pytest.raises(ClientError, match="No updates are to be performed"):
-            cloudformation.update_stack(
-                StackName=FLEETS,
-                TemplateBody=body if isinstance(body, str) else json.dumps(body),
-                Capabilities=["CAPABILITY_NAMED_IAM"],
-            )
+@pytest.fixture(name="rolled")
+def fixture_rolled(state_file: Path, tmp_path: Path) -> Iterator[LocalRegion]:
+    """A region in which everything is up; the others don't see what becomes of it."""
+    own = tmp_path / "region.state"
+    shutil.copy(state_file, own)
+    with running(own) as local:
+        yield local
 
 
-def test_a_change_of_the_group_leaves_it_the_image_that_was_rolled_out(state_file: Path) -> None:
-    with running(state_file) as local:
-        fleet = Fleet(local)
-        version, ami_id = fleet.roll()
-        fleet.add_version()  # what a rollout that was taken back leaves: the latest, and of no use
-        fleet.provision(grow)
-        assert (fleet.group["MaxSize"], fleet.version) == (12, version)
-        assert fleet.launched(fleet.version)["ImageId"] == ami_id
-        assert unintended(drifts_of(local, FLEETS)) == ()
+def test_after_a_rollout_there_is_no_drift_and_nothing_to_provision(rolled: LocalRegion) -> None:
+    Fleet(rolled).roll()
+    found = drifts_of(rolled, FLEETS)
+    # The image is no difference: the parameter that the template names is the image that runs.
+    assert [(each.logical_id, *paths_of(each)) for each in found] == [("ApiGroup", "/LaunchTemplate/Version")]
+    assert unintended(found) == ()
+    cloudformation = rolled.client("cloudformation")
+    body = cloudformation.get_template(StackName=FLEETS)["TemplateBody"]
+    with pytest.raises(ClientError, match="No updates are to be performed"):
+        cloudformation.update_stack(
+            StackName=FLEETS,
+            TemplateBody=body if isinstance(body, str) else json.dumps(body),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
 
 
-def test_a_change_of_the_launch_template_goes_on_from_the_image_that_was_rolled_out(state_file: Path) -> None:
-    with running(state_file) as local:
-        fleet = Fleet(local)
-        version, ami_id = fleet.roll()
-        fleet.add_version()
-        fleet.provision(strengthen)
-        assert int(fleet.version) > int(version) + 1
-        launched = fleet.launched(fleet.version)
-        assert (launched["ImageId"], launched["InstanceType"]) == (ami_id, "m5.large")
-        assert unintended(drifts_of(local, FLEETS)) == ()
+def test_a_change_of_the_group_leaves_it_the_image_that_was_rolled_out(rolled: LocalRegion) -> None:
+    fleet = Fleet(rolled)
+    version, ami_id = fleet.roll()
+    fleet.add_version()  # what a rollout that was taken back leaves: the latest, and of no use
+    fleet.provision(grow)
+    assert (fleet.group["MaxSize"], fleet.version) == (12, version)
+    assert fleet.launched(fleet.version)["ImageId"] == ami_id
+    assert unintended(drifts_of(rolled, FLEETS)) == ()
+
+
+def test_a_change_of_the_launch_template_goes_on_from_the_image_that_was_rolled_out(
+    rolled: LocalRegion,
+) -> None:
+    fleet = Fleet(rolled)
+    version, ami_id = fleet.roll()
+    fleet.add_version()
+    fleet.provision(strengthen)
+    assert int(fleet.version) > int(version) + 1
+    launched = fleet.launched(fleet.version)
+    assert (launched["ImageId"], launched["InstanceType"]) == (ami_id, "m5.large")
+    assert unintended(drifts_of(rolled, FLEETS)) == ()
 
 
 def drifts_of(local: LocalRegion, name: str) -> list[ResourceDrift]:
