@@ -58,7 +58,7 @@ def test_a_plan_says_all_that_an_operator_asks() -> None:
         "and 5 more",
         "us-east-1a 1, us-east-1b 1, us-east-1c 1, us-east-1d 1",
         "100 % to 150 % of the fleet, warm-up 60 s",
-        "checkpoints at 25, 100 %, a look of 5 min at each",
+        "checkpoints at 25, 100 %, where AWS waits 5 min",
         "taken back when 2 new machines failed",
         "never fewer than 4; never more than 6 running",
         "11 min (10 min to 13 min)",
@@ -76,7 +76,7 @@ def test_a_plan_says_all_that_an_operator_asks() -> None:
 def test_the_course_is_a_picture_to_scale() -> None:
     assert course_lines(COURSE, delay_s=300) == (
         " 0:00  ━━━━━━━━                                  1 machine",
-        " 2:10          ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄               checkpoint 25 %: 1 of 4 new, a look of 5:00",
+        " 2:10          ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄               checkpoint 25 %: 1 of 4 new, AWS waits 5:00",
         " 7:10                            ━━━━━━━━━       2 machines",
         " 9:20                                     ━━━━━  1 machine",
         "10:40                                         ╵  all machines are new, 9:40 to 13:00",
@@ -132,6 +132,16 @@ def test_attaching_shows_what_is_attached_to_and_no_forecast() -> None:
     shown = text(replace(PLAN, action=Action.ATTACH, attaches_to="refresh 08b91cf7, 50 % done"))
     assert "attaches to  refresh 08b91cf7, 50 % done" in shown
     assert "━" not in shown
+
+
+def test_a_rollout_that_only_wants_its_end_says_what_is_left() -> None:
+    shown = "\n".join(plan_lines(replace(PLAN, action=Action.FINISH)))
+    assert shown.startswith("production/api: 4 machines run the image already; what is left is to check them")
+    assert "━" not in shown
+
+
+def test_a_version_that_is_there_is_used_again() -> None:
+    assert "version 12, which has the image already" in text(replace(PLAN, reuses_version=12))
 
 
 def test_images_that_differ_in_nothing_known_say_so() -> None:
@@ -198,7 +208,6 @@ def test_history_sets_what_was_foreseen_beside_what_was() -> None:
         f"2026-03-02 12:00  ami-0bb22222222222222         4      6:35  {times}  rolled back",
         "                  2 of 2 new machines failed",
         f"2026-03-02 12:00  ami-0bb22222222222222         4     11:00  {times}  succeeded",
-        "                  4 machines run the new image",
     )
     assert history_lines("production/api", ()) == ("production/api: no rollout yet",)
 

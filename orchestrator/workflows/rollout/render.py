@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from textwrap import wrap
 
 from orchestrator.domain.rollout.progress import CheckpointClock, MachineFailure, Progress
-from orchestrator.domain.rollout.record import RolloutRecord
+from orchestrator.domain.rollout.record import Phase, RolloutRecord
 from orchestrator.domain.rollout.wording import clock, counted, duration, spread
-from orchestrator.workflows.rollout.render_plan import WIDTH, plan_lines
+from orchestrator.workflows.rollout.render_plan import WIDTH, plan_lines, wrapped
 
 __all__ = ["document", "history_lines", "plan_lines", "progress_lines", "record_lines", "short_line"]
 
@@ -38,21 +37,21 @@ def progress_lines(look: Progress) -> tuple[str, ...]:
     """Return one look at a rollout, its machines by zone."""
     refresh = look.refresh
     lines = [
-        *_row("refresh", f"{refresh.refresh_id}: {refresh.status}, {refresh.percentage} %"),
-        *(_row("", f"AWS says: {refresh.reason}") if refresh.reason else ()),
-        *_row("machines", f"{look.new:,} of {look.desired:,} new, {look.old:,} old"),
+        *row("refresh", f"{refresh.refresh_id}: {refresh.status}, {refresh.percentage} %"),
+        *(row("", f"AWS says: {refresh.reason}") if refresh.reason else ()),
+        *row("machines", f"{look.new:,} of {look.desired:,} new, {look.old:,} old"),
         *(f"{'':{_LABEL}}{line}" for line in _zone_table(look)),
     ]
     if look.targets:
         targets = ", ".join(f"{number:,} {state}" for state, number in sorted(look.targets.items()))
-        lines += _row("targets", targets)
+        lines += row("targets", targets)
     if look.checkpoint:
-        lines += _row("checkpoint", checkpoint_text(look.checkpoint, look.at))
-    lines += _row("time", time_text(look))
-    lines += _row("failures", failures_text(look))
-    lines += [line for each in look.failures for line in _row("", failure_text(each))]
+        lines += row("checkpoint", checkpoint_text(look.checkpoint, look.at))
+    lines += row("time", time_text(look))
+    lines += row("failures", failures_text(look))
+    lines += [line for each in look.failures for line in row("", failure_text(each))]
     if look.paused:
-        lines += _row("paused", look.paused)
+        lines += row("paused", look.paused)
     return tuple(lines)
 
 
@@ -127,8 +126,9 @@ def _zone_table(look: Progress) -> list[str]:
     return lines
 
 
-def _row(label: str, text: str) -> list[str]:
-    lines = wrap(text, WIDTH - _LABEL, subsequent_indent="  ")
+def row(label: str, text: str) -> list[str]:
+    """Return a label and a text beside it, wrapped."""
+    lines = wrapped(text, WIDTH - _LABEL, "  ")
     return [f"{label if at == 0 else '':<{_LABEL}}{line}" for at, line in enumerate(lines)]
 
 
@@ -137,11 +137,11 @@ def record_lines(record: RolloutRecord) -> tuple[str, ...]:
     old, new = record.old_version, record.new_version or "not made yet"
     begun = f"{record.begun_at:%Y-%m-%d %H:%M:%S} UTC by {record.begun_by} ({record.rollout_id})"
     return (
-        *_row("phase", f"{record.phase}: {record.outcome}" if record.outcome else record.phase),
-        *_row("begun", begun),
-        *_row("image", f"{record.old_ami_id} -> {record.new_ami_id}"),
-        *_row("template", f"{record.template_id}: version {old} -> {new}"),
-        *(_row("took", f"{_took(record)}; foreseen {spread(record.predicted_s)}") if record.ended_at else ()),
+        *row("phase", f"{record.phase}: {record.outcome}" if record.outcome else record.phase),
+        *row("begun", begun),
+        *row("image", f"{record.old_ami_id} -> {record.new_ami_id}"),
+        *row("template", f"{record.template_id}: version {old} -> {new}"),
+        *(row("took", f"{_took(record)}; foreseen {spread(record.predicted_s)}") if record.ended_at else ()),
     )
 
 
@@ -156,8 +156,9 @@ def history_lines(name: str, records: tuple[RolloutRecord, ...]) -> tuple[str, .
             f"{each.begun_at:%Y-%m-%d %H:%M}  {each.new_ami_id:22} {each.machines:>8,}  {_took(each):>8}  "
             f"{spread(each.predicted_s):27} {each.phase}"
         )
-        if each.outcome and not each.outcome.startswith(each.phase):
-            lines += wrap(each.outcome, WIDTH, initial_indent=" " * 18, subsequent_indent=" " * 18)
+        if each.outcome and each.phase is not Phase.SUCCEEDED:
+            indent = " " * len("2026-01-01 12:00  ")
+            lines += [f"{indent}{line}" for line in wrapped(each.outcome, WIDTH - len(indent), "")]
     return tuple(lines)
 
 

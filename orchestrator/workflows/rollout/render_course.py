@@ -59,7 +59,7 @@ def _stretches(course: Course, delay_s: float) -> Iterator[_Stretch]:
         if rest or stop.percentage < 100:  # noqa: PLR2004 - at the last one nobody waits
             ends = rest[0].starts_s if rest else min(reached + delay_s, course.duration_s.likely)
             text = f"checkpoint {stop.percentage} %: {stop.machines:,} of {replaced:,} new"
-            wait = f", a look of {clock(ends - reached)}" if ends > reached else ""
+            wait = f", AWS waits {clock(ends - reached)}" if ends > reached else ""
             yield _Stretch(reached, ends, _WAITS, text + wait)
     yield from _batches(rest, ends_s=course.duration_s.likely)
 

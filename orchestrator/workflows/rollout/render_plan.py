@@ -18,6 +18,11 @@ _DIFFERENCES_SHOWN = 4  # of each kind; --json has them all
 _ZONES_SHOWN = 8
 
 
+def wrapped(text: str, width: int, indent: str) -> list[str]:
+    """Return a text as lines; ids are not broken at their hyphens."""
+    return wrap(text, width, subsequent_indent=indent, break_on_hyphens=False)
+
+
 def plan_lines(plan: RolloutPlan) -> tuple[str, ...]:
     """Return the plan as lines."""
     if plan.action is Action.NOTHING:
@@ -49,6 +54,11 @@ def _headline(plan: RolloutPlan) -> str:
     machines = counted(sum(plan.machines_by_zone.values()), "machine")
     if plan.action is Action.ATTACH:
         return f"{plan.target.name}: attach to a rollout that is under way ({machines}, group {plan.group})"
+    if plan.action is Action.FINISH:
+        return (
+            f"{plan.target.name}: {machines} run the image already; what is left is to check them, "
+            f"and to have the parameter and the template's default version follow"
+        )
     return f"{plan.target.name}: roll {machines} of {plan.server_class} to a new image (group {plan.group})"
 
 
@@ -61,7 +71,7 @@ def _rows(plan: RolloutPlan) -> Iterator[tuple[str, Sequence[str]]]:
     yield "differences", tuple(_differences(image.differences))
     yield "machines", (_zones(plan),)
     if plan.action is Action.START:
-        yield "template", (f"{plan.template_id}: a new version, made from version {plan.source_version}",)
+        yield "template", (_template(plan),)
         yield "policy", tuple(_policy(plan))
         yield "in service", (f"never fewer than {course.least_in_service:,}; {_most(plan)}",)
         yield "time", (f"{spread(course.duration_s)}; {_measured(plan.timing)}",)
@@ -72,9 +82,15 @@ def _rows(plan: RolloutPlan) -> Iterator[tuple[str, Sequence[str]]]:
     yield "rollback", (f"{possible}: {plan.rollback.why}",)
 
 
+def _template(plan: RolloutPlan) -> str:
+    if plan.reuses_version is not None:
+        return f"{plan.template_id}: version {plan.reuses_version}, which has the image already"
+    return f"{plan.template_id}: a new version, made from version {plan.source_version}"
+
+
 def _row(label: str, texts: Sequence[str]) -> list[str]:
     """Return a label and its texts beside it, each wrapped."""
-    broken = [line for text in texts for line in wrap(text, WIDTH - _LABEL, subsequent_indent="  ")]
+    broken = [line for text in texts for line in wrapped(text, WIDTH - _LABEL, "  ")]
     return [f"{label if at == 0 else '':<{_LABEL}}{line}" for at, line in enumerate(broken)]
 
 
@@ -106,7 +122,7 @@ def _policy(plan: RolloutPlan) -> Iterator[str]:
     yield f"{band}, warm-up {duration(warmup)}" if warmup is not None else band
     if wanted.checkpoint_percentages:
         stops = ", ".join(map(str, wanted.checkpoint_percentages))
-        yield f"checkpoints at {stops} %, a look of {duration(wanted.checkpoint_delay_s or 0)} at each"
+        yield f"checkpoints at {stops} %, where AWS waits {duration(wanted.checkpoint_delay_s or 0)}"
     if wanted.refresh_bake_time_s:
         yield f"watched for {duration(wanted.refresh_bake_time_s)} when all machines are new"
     alarms = f", or one of {', '.join(wanted.alarms)}" if wanted.alarms else ""
@@ -134,12 +150,14 @@ def _surge(plan: RolloutPlan) -> str:
 def _finding_lines(plan: RolloutPlan) -> list[str]:
     lines: list[str] = [""] if plan.findings else []
     for each in plan.findings:
-        lines += wrap(f"{each.level} {each.check}: {each.says}", WIDTH, subsequent_indent="    ")
-        lines += wrap(f"    do: {each.advice}", WIDTH, subsequent_indent="        ")
+        lines += wrapped(f"{each.level} {each.check}: {each.says}", WIDTH, "    ")
+        lines += wrapped(f"    do: {each.advice}", WIDTH, "        ")
     return lines
 
 
 def _verdict(plan: RolloutPlan) -> str:
+    if plan.action is not Action.START:
+        return "nothing will be replaced by this command that is not under way already"
     if plan.errors:
         return f"refused: {counted(len(plan.errors), 'error')} above"
     warnings = len(plan.findings)
