@@ -57,7 +57,8 @@ def _replace_in(patches: Patches, module: ModuleType, replacements: dict[int, An
 def _import_services() -> None:
     """Import what moto would import at the first call of a service."""
     for service in supported():
-        importlib.import_module(f"moto.{ALT_SERVICE_NAMES.get(service, service)}.urls")
+        package = ALT_SERVICE_NAMES.get(service, service).replace("-", "")
+        importlib.import_module(f"moto.{package}.urls")
 
 
 def _replacements(clock: RegionClock) -> Iterator[tuple[int, Any]]:

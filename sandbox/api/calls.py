@@ -22,6 +22,7 @@ Environ = dict[str, Any]
 SERVICE_BY_SIGNING_NAME = {
     "elasticloadbalancing": "elbv2",
     "monitoring": "cloudwatch",
+    "servicequotas": "service-quotas",
     "email": "ses",
     "states": "stepfunctions",
     "tagging": "resourcegroupstaggingapi",

@@ -16,6 +16,7 @@ from sandbox.api import (
     guard_duty,
     queues,
     secrets_manager,
+    service_quotas,
     trails,
 )
 from sandbox.api.patches import Patches
@@ -35,4 +36,5 @@ def install(patches: Patches) -> None:
     guard_duty.install(patches)
     queues.install(patches)
     secrets_manager.install(patches)
+    service_quotas.install(patches)
     trails.install(patches)

@@ -10,8 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from moto.core.responses import ActionResult
 from moto.elbv2 import exceptions
 from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
+from moto.elbv2.responses import ELBV2Response
 from moto.moto_api._internal import mock_random
 
 from sandbox.api.errors import AwsError, unsupported
@@ -23,6 +25,26 @@ _NAME = re.compile(r"(?!internal-)[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?"
 _ZONES = 2
 # The zone of us-east-1: https://docs.aws.amazon.com/general/latest/gr/elb.html
 _HOSTED_ZONE = "Z35SXDOTRQ7X7K"
+
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-limits.html
+_LIMITS = {
+    "application-load-balancers": "50",
+    "certificates-per-application-load-balancer": "25",
+    "condition-values-per-alb-rule": "5",
+    "condition-wildcards-per-alb-rule": "6",
+    "listeners-per-application-load-balancer": "50",
+    "listeners-per-network-load-balancer": "50",
+    "network-load-balancers": "50",
+    "rules-per-application-load-balancer": "100",
+    "target-groups": "3000",
+    "target-groups-per-action-on-application-load-balancer": "5",
+    "target-groups-per-application-load-balancer": "100",
+    "targets-per-application-load-balancer": "1000",
+    "targets-per-availability-zone-per-network-load-balancer": "500",
+    "targets-per-network-load-balancer": "3000",
+    "targets-per-target-group": "1000",
+}
 
 
 def install(patches: Patches) -> None:
@@ -36,8 +58,14 @@ def install(patches: Patches) -> None:
     }
     for name, make in own.items():
         patches.replace(ELBv2Backend, name, make(getattr(ELBv2Backend, name)))
+    patches.replace(ELBV2Response, "describe_account_limits", _describe_account_limits)
     # moto calls a balancer active as soon as somebody looks; here its nodes decide.
     patches.replace(FakeLoadBalancer, "activate", lambda record: None)
+
+
+def _describe_account_limits(_: Any) -> ActionResult:
+    """Answer with the limits of a new account; none of them is enforced."""
+    return ActionResult({"Limits": [{"Name": name, "Max": most} for name, most in _LIMITS.items()]})
 
 
 def _create_load_balancer(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Correct how moto begins an alarm and keeps data.
 
-Without data an alarm is not OK, a changed alarm keeps its state, and of data only so much is kept.
+Without data an alarm is not OK, a changed alarm keeps its state, and of data only so much is kept. A metric
+is found in whichever order its dimensions are named.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from moto.cloudwatch.models import CloudWatchBackend
+from moto.cloudwatch.models import CloudWatchBackend, Dimension
 
 from sandbox.api.errors import unsupported
 from sandbox.api.patches import Patches
@@ -39,6 +40,12 @@ def install(patches: Patches, changed: Changed) -> None:
     patches.replace(CloudWatchBackend, "put_metric_alarm", _putting(CloudWatchBackend.put_metric_alarm))
     patches.replace(CloudWatchBackend, "__getstate__", _saved)
     patches.replace(CloudWatchBackend, "put_metric_data", _keeping_few(CloudWatchBackend.put_metric_data))
+    patches.replace(Dimension, "__lt__", _precedes)
+
+
+def _precedes(dimension: Any, other: Any) -> bool:
+    """Order dimensions by name: moto's order is none, and takes a metric for another with the same ones."""
+    return bool((dimension.name, dimension.value) < (other.name, other.value))
 
 
 def _saved(backend: Any) -> dict[str, Any]:

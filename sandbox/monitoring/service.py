@@ -10,10 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
+from moto.ec2.models import ec2_backends
 from moto.sqs.models import sqs_backends
 
+from sandbox.api import service_quotas
 from sandbox.api.patches import Patches
-from sandbox.monitoring import alarms, corrections, queues
+from sandbox.monitoring import alarms, corrections, queues, vcpus
 from sandbox.monitoring.alarms import ALARM, NO_DATA, OK
 from sandbox.monitoring.expressions import Unsupported
 from sandbox.services import Surroundings
@@ -21,6 +23,7 @@ from sandbox.services import Surroundings
 log = logging.getLogger(__name__)
 
 MINUTE_S = 60.0
+_USAGE_MINUTES = 5
 TOPIC = "arn:aws:sns:"
 # PutMetricData takes this many at once.
 _MOST_DATA = 1000
@@ -38,11 +41,16 @@ class Monitoring:
     def __init__(self, surroundings: Surroundings) -> None:
         self._around = surroundings
         self._followers: list[Follower] = []
+        self._observers: list[Callable[[str], None]] = []
         self._is_closed = False
 
     def follow(self, follower: Follower) -> None:
         """Tell `follower` each minute of every alarm in ALARM, as Auto Scaling is told on AWS."""
         self._followers.append(follower)
+
+    def observe(self, observer: Callable[[str], None]) -> None:
+        """Tell `observer` the name of each alarm that enters another state, with no lock held."""
+        self._observers.append(observer)
 
     def install(self, patches: Patches) -> None:
         """Put corrections into moto."""
@@ -62,6 +70,7 @@ class Monitoring:
         try:
             if not self._is_closed:
                 self._measure_queues()
+                self._measure_vcpus()
                 self._judge()
         except ClientError as error:
             log.warning("the alarms could not be judged: %s", error)
@@ -73,9 +82,22 @@ class Monitoring:
         with self._around.locks.of("sqs"):
             backend: Any = sqs_backends[self._around.account_id][self._around.region]
             found = queues.data(backend.queues.values(), now)
+        self._put(queues.NAMESPACE, found)
+
+    def _measure_vcpus(self) -> None:
+        """Say what on-demand instances use of their quotas; AWS does it each minute."""
+        now = self._around.clock.now()
+        if now.minute % _USAGE_MINUTES:
+            return
+        with self._around.locks.of("ec2"):
+            backend: Any = ec2_backends[self._around.account_id][self._around.region]
+            running = vcpus.running(backend)
+        self._put(service_quotas.NAMESPACE, service_quotas.usage(running, now))
+
+    def _put(self, namespace: str, found: Sequence[Mapping[str, Any]]) -> None:
         for start in range(0, len(found), _MOST_DATA):
             self._around.calls.client("cloudwatch").put_metric_data(
-                Namespace=queues.NAMESPACE, MetricData=found[start : start + _MOST_DATA]
+                Namespace=namespace, MetricData=found[start : start + _MOST_DATA]
             )
 
     def _judge(self) -> None:
@@ -105,6 +127,8 @@ class Monitoring:
         self._around.clock.after(0, lambda: self._tell(name, before))
 
     def _tell(self, name: str, before: str) -> None:
+        for observer in self._observers:
+            observer(name)
         found = self._around.calls.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
         for alarm in found:
             if alarm.get("ActionsEnabled", True):

@@ -16,7 +16,11 @@ from sandbox.api.access.policies import Need
 
 Parameters = Mapping[str, Any]
 # The prefix of a service's actions, where it is not botocore's name of the service.
-_PREFIXES = {"elbv2": "elasticloadbalancing", "stepfunctions": "states"}
+_PREFIXES = {
+    "elbv2": "elasticloadbalancing",
+    "service-quotas": "servicequotas",
+    "stepfunctions": "states",
+}
 _BUCKET_ACTIONS = {
     "ListObjects": "ListBucket",
     "ListObjectsV2": "ListBucket",

@@ -18,7 +18,7 @@ from moto.ec2.models import EC2Backend
 from sandbox.api.allowlist import supported
 
 # Where moto does not call a module as botocore calls the service.
-MODULES = {"lambda": "awslambda"}
+MODULES = {"lambda": "awslambda", "service-quotas": "servicequotas"}
 UNSUPPORTED = [
     ("ec2", "describe_fleets", {}),  # ec2
     ("iam", "list_users", {}),  # query
