@@ -25,6 +25,7 @@ _ASK = (
     "ec2:DescribeSubnets",
     "elasticloadbalancing:DescribeAccountLimits",
     "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:GetServiceQuota",
 )
 
 
@@ -34,7 +35,6 @@ def statements(inputs: EnvironmentInputs) -> list[Statement]:
     account = environment.account_id
     return [
         allow_everywhere(_ASK),
-        allow(["servicequotas:GetServiceQuota"], [arn(environment, "servicequotas", "ec2/*")]),
         allow(
             ["iam:GetInstanceProfile"],
             [f"arn:aws:iam::{account}:instance-profile{role_path(environment)}*"],

@@ -81,7 +81,7 @@ TABLE = {
     ("ec2:DescribeInstanceTypes", "*"): OPERATORS,
     ("elasticloadbalancing:DescribeAccountLimits", "*"): OPERATORS,
     ("elasticloadbalancing:DescribeTargetHealth", "*"): OPERATORS | MONITORING,
-    ("servicequotas:GetServiceQuota", "arn:aws:servicequotas:{here}:ec2/L-1216C47A"): OPERATORS,
+    ("servicequotas:GetServiceQuota", "*"): OPERATORS,
     ("servicequotas:RequestServiceQuotaIncrease", "arn:aws:servicequotas:{here}:ec2/L-1216C47A"): set(),
     ("iam:GetInstanceProfile", "arn:aws:iam::{account}:instance-profile/slipway/{e}/api"): OPERATORS,
     ("iam:GetInstanceProfile", "arn:aws:iam::{account}:instance-profile/other"): set(),
