@@ -31,6 +31,7 @@ from orchestrator.domain.stack import StackState
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
+ACCOUNT, OTHER = "123456789012", "444455556666"
 NEW, OLD = "ami-00000000000000new", "ami-00000000000000old"
 TARGETS = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/lab/0123456789abcdef"
 BALANCER = "app/lab/0123456789abcdef"
@@ -42,7 +43,7 @@ Change = Callable[[Situation], Situation]
 
 def image(ami_id: str, key: str, **changes: Any) -> ImageFact:
     """Return an image as a bake leaves it."""
-    told = ImageFact(ami_id, f"api-{key * 32}", "available", "x86_64", tags=PUBLISHED)
+    told = ImageFact(ami_id, f"api-{key * 32}", "available", "x86_64", ACCOUNT, tags=PUBLISHED)
     return replace(told, **changes)
 
 
@@ -87,6 +88,7 @@ def course() -> Course:
 def intent() -> Intent:
     return Intent(
         environment="lab",
+        account_id=ACCOUNT,
         fleet="api",
         server_class="api",
         group=group(),

@@ -22,6 +22,7 @@ from tests.unit.preflight_situation import (
     NEW,
     NOW,
     OLD,
+    OTHER,
     TARGETS,
     ZONES,
     Change,
@@ -269,13 +270,13 @@ def test_a_finding_reads_as_a_line() -> None:
 
 
 def test_an_image_of_another_account_is_no_image_of_ours() -> None:
-    findings = check(with_new_image(is_own=False)(sound()))
+    findings = check(with_new_image(owner_id=OTHER)(sound()))
     assert [each.check for each in findings] == ["image-class"]
     assert "no image of ours" in findings[0].says
 
 
 def test_an_old_image_of_another_account_is_not_pinned() -> None:
-    findings = check(with_old_image(is_own=False)(sound()))
+    findings = check(with_old_image(owner_id=OTHER)(sound()))
     assert [each.check for each in findings] == ["old-image-pinned"]
 
 

@@ -52,15 +52,15 @@ class ImageFact:
     name: str
     state: str
     architecture: str
+    owner_id: str
     deprecated_at: datetime | None = None
     is_protected: bool = False
-    is_own: bool = True
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def class_name(self) -> str:
-        """Return the server class it was baked for, empty if it is not of our making."""
-        parsed = parse_image_name(self.name) if self.is_own else None
+        """Return the server class that its name says, empty if it is not of our making."""
+        parsed = parse_image_name(self.name)
         return self.tags.get(CLASS_TAG, parsed[0]) if parsed else ""
 
     @property

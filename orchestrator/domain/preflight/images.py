@@ -27,8 +27,12 @@ def _is_available(situation: Situation) -> Iterator[str]:
 
 def _is_of_the_class(situation: Situation) -> Iterator[str]:
     image, wanted = situation.new_image, situation.intent.server_class
-    if image and image.class_name != wanted:
-        found = f"of class {image.class_name}" if image.class_name else "no image of ours"
+    if image is None:
+        return
+    # Names of other accounts' images are anybody's to choose.
+    class_name = image.class_name if situation.is_own(image) else ""
+    if class_name != wanted:
+        found = f"of class {class_name}" if class_name else "no image of ours"
         yield f"{image.ami_id} is {found}, the fleet is of class {wanted}"
 
 
@@ -71,7 +75,7 @@ def _old_is_pinned(situation: Situation) -> Iterator[str]:
     image = situation.old_image if situation.old_ami_id else None
     if image is None or image.is_protected:
         return
-    if not image.is_own:
+    if not situation.is_own(image):
         yield f"the old image {image.ami_id} is another account's, which may take it away at any time"
     elif not image.is_published:
         yield f"the old image {image.ami_id} is not published, so `gc` removes it"

@@ -48,6 +48,7 @@ class Intent:
     """
 
     environment: str
+    account_id: str
     fleet: str
     server_class: str
     group: FleetGroup
@@ -115,6 +116,10 @@ class Situation:
     def old_image(self) -> ImageFact | None:
         """Return the old image, None if there is none; raises CannotTell."""
         return known(self.images).get(self.old_ami_id)
+
+    def is_own(self, image: ImageFact) -> bool:
+        """Tell whether an image is of the environment's account."""
+        return image.owner_id == self.intent.account_id
 
     @property
     def surge(self) -> int:

@@ -80,6 +80,7 @@ def _intent(world: RolloutWorld, question: Question) -> Intent:
     target = question.target
     return Intent(
         environment=target.environment,
+        account_id=world.environment.account_id,
         fleet=target.fleet,
         server_class=world.environment.fleets[target.fleet].server_class,
         group=question.group,
