@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -45,22 +44,28 @@ class RegionClock(Protocol):
         """Call nothing any more."""
 
 
-@dataclass(order=True)
 class _Due:
-    at_s: float
-    number: int
-    action: Callable[[], None] = field(compare=False)
-    is_cancelled: bool = field(default=False, compare=False)
+    """A call to come; heaps hold it behind its time and number, which compare faster than it would."""
+
+    __slots__ = ("action", "is_cancelled")
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.action = action
+        self.is_cancelled = False
 
     def cancel(self) -> None:
         self.is_cancelled = True
+
+
+# When, in seconds; a number that grows; and what.
+_Entry = tuple[float, int, _Due]
 
 
 class WallClock:
     """Real time. Calls that are due at once run side by side."""
 
     def __init__(self) -> None:
-        self._due: list[_Due] = []
+        self._due: list[_Entry] = []
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._is_closed = False
@@ -74,9 +79,9 @@ class WallClock:
 
     def after(self, seconds: float, action: Callable[[], None]) -> Timer:
         """Call `action` in `seconds`; errors of an action are logged and end nothing."""
-        due = _Due(time.monotonic() + seconds, next(self._numbers), action)
+        due = _Due(action)
         with self._changed:
-            heapq.heappush(self._due, due)
+            heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), due))
             self._changed.notify()
         return due
 
@@ -94,11 +99,11 @@ class WallClock:
             with self._changed:
                 if self._is_closed:
                     return
-                wait_s = self._due[0].at_s - time.monotonic() if self._due else None
+                wait_s = self._due[0][0] - time.monotonic() if self._due else None
                 if wait_s is None or wait_s > 0:
                     self._changed.wait(wait_s)
                     continue
-                due = heapq.heappop(self._due)
+                due = heapq.heappop(self._due)[2]
                 if not due.is_cancelled:
                     self._pool.submit(_guarded, due.action)
 
@@ -116,7 +121,7 @@ class VirtualClock:
         self._start = start
         self._most_at_once = most_at_once
         self._elapsed_s = 0.0
-        self._due: list[_Due] = []
+        self._due: list[_Entry] = []
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         # Who lets time pass; actions that call back into the region find themselves holding it.
@@ -134,9 +139,9 @@ class VirtualClock:
 
     def after(self, seconds: float, action: Callable[[], None]) -> Timer:
         """Call `action` once the clock has been advanced by `seconds`."""
+        due = _Due(action)
         with self._lock:
-            due = _Due(self._elapsed_s + max(seconds, 0.0), next(self._numbers), action)
-            heapq.heappush(self._due, due)
+            heapq.heappush(self._due, (self._elapsed_s + max(seconds, 0.0), next(self._numbers), due))
         return due
 
     def go_on_at(self, elapsed_s: float) -> None:
@@ -178,9 +183,13 @@ class VirtualClock:
 
     def _run_until(self, end_s: float) -> int:
         done = at_once = 0
-        while (due := self._next(end_s)) is not None:
-            at_once = at_once + 1 if due.at_s <= self._elapsed_s else 1
-            self._elapsed_s = max(self._elapsed_s, due.at_s)
+        while (entry := self._next(end_s)) is not None:
+            at_s, _, due = entry
+            if at_s <= self._elapsed_s:
+                at_once += 1
+            else:
+                at_once = 1
+                self._elapsed_s = at_s
             _guarded(due.action)
             done += 1
             if at_once >= self._most_at_once:
@@ -190,16 +199,14 @@ class VirtualClock:
 
     def _is_due(self) -> bool:
         with self._lock:
-            return any(not each.is_cancelled for each in self._due[:1]) and (
-                self._due[0].at_s <= self._elapsed_s
-            )
+            return any(not due.is_cancelled and at_s <= self._elapsed_s for at_s, _, due in self._due[:1])
 
-    def _next(self, end_s: float) -> _Due | None:
+    def _next(self, end_s: float) -> _Entry | None:
         with self._lock:
-            while self._due and self._due[0].at_s <= end_s:
-                due = heapq.heappop(self._due)
-                if not due.is_cancelled:
-                    return due
+            while self._due and self._due[0][0] <= end_s:
+                entry = heapq.heappop(self._due)
+                if not entry[2].is_cancelled:
+                    return entry
         return None
 
 

@@ -87,7 +87,7 @@ class EventBus:
 
         https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-instance-state-changes.html
         """
-        if not isinstance(entered, State) or not self._backend().event_buses[BUS].rules:
+        if type(entered) is not State or not self._backend().event_buses[BUS].rules:
             return
         arn = f"arn:aws:ec2:{self._region}:{self._account_id}:instance/{instance_id}"
         detail = {"instance-id": instance_id, "state": entered.value}

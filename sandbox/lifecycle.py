@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 from sandbox.api.ledger import Health, Ledger, Reason, State, server_error
 from sandbox.clock import RegionClock
@@ -51,7 +53,7 @@ class Lifecycle:
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="machine")
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._created: set[str] = set(substrate.observe())
-        self._steps: Mapping[State, Callable[[str], None]] = {
+        self._steps: Mapping[str, Callable[[Any], None]] = {
             State.PENDING: self._power_on,
             State.STOPPING: self._power_off,
             State.SHUTTING_DOWN: self._destroy,
@@ -109,26 +111,28 @@ class Lifecycle:
     def _submit(
         self, work: Callable[..., None], instance_id: str, *arguments: object, after_s: float = 0.0
     ) -> None:
-        def run() -> None:
-            with self.exclusively(instance_id):
-                work(instance_id, *arguments)
-
+        run = partial(self._alone, work, instance_id, *arguments)
         if self._clock is not None:
             self._clock.after(after_s, run)
             return
         self._pool.submit(run).add_done_callback(_report)
 
-    def _step(self, instance_id: str) -> None:
-        state = self._ledger.state(instance_id)
-        if state is not None and state in self._steps:
-            self._steps[state](instance_id)
+    def _alone(self, work: Callable[..., None], instance_id: str, *arguments: object) -> None:
+        with self._locks[instance_id]:
+            work(instance_id, *arguments)
 
-    def _power_on(self, instance_id: str) -> None:
+    def _step(self, instance_id: str) -> None:
+        instance = self._ledger.find(instance_id)
+        if instance is not None and (step := self._steps.get(instance.state)) is not None:
+            step(instance)
+
+    def _power_on(self, instance: Any) -> None:
+        instance_id = instance.id
         is_first = instance_id not in self._created
         try:
             self._settle_network()
             if is_first:
-                self._substrate.run(self._spec(instance_id))
+                self._substrate.run(self._spec(instance))
                 self._created.add(instance_id)
             else:
                 self._substrate.start(instance_id)
@@ -136,8 +140,7 @@ class Lifecycle:
             self._failed_to_start(instance_id, error, is_first=is_first)
             return
         with self._ledger.lock:
-            instance = self._ledger.find(instance_id)
-            if instance is not None and instance.state == State.PENDING:
+            if instance.state == State.PENDING:
                 self._ledger.enter(instance, State.RUNNING)
 
     def _failed_to_start(self, instance_id: str, error: SubstrateError, *, is_first: bool) -> None:
@@ -153,17 +156,16 @@ class Lifecycle:
                 self._ledger.stopped(instance)
         self._settle_network()
 
-    def _power_off(self, instance_id: str) -> None:
-        self._substrate.stop(instance_id)
+    def _power_off(self, instance: Any) -> None:
+        self._substrate.stop(instance.id)
         with self._ledger.lock:
-            instance = self._ledger.find(instance_id)
             # It may have been terminated while it shut down: that step comes next.
-            if instance is not None and instance.state == State.STOPPING:
+            if instance.state == State.STOPPING:
                 self._ledger.stopped(instance)
         self._settle_network()
 
-    def _destroy(self, instance_id: str) -> None:
-        self.terminate(instance_id, None)
+    def _destroy(self, instance: Any) -> None:
+        self.terminate(instance.id, None)
 
     def _reboot(self, instance_id: str) -> None:
         if self._ledger.state(instance_id) is State.RUNNING:
@@ -188,12 +190,9 @@ class Lifecycle:
             return
         done(None)
 
-    def _spec(self, instance_id: str) -> MachineSpec:
-        instance = self._ledger.find(instance_id)
-        if instance is None:
-            raise SubstrateError(f"run {instance_id}", "no such instance")
+    def _spec(self, instance: Any) -> MachineSpec:
         return MachineSpec(
-            instance_id=instance_id,
+            instance_id=instance.id,
             ami_id=instance.image_id,
             hostname=instance.private_dns_name.partition(".")[0],
             environment=dict(self._environment()),

@@ -85,6 +85,7 @@ class Region:
         self.locks = Locks()
         self.ledger = Ledger(self._ec2, self.locks.of("ec2"), self.changed)
         self._patches = Patches()
+        self._loaded_ec2: Any = None
         self._pool = addresses.PublicAddresses(
             options.public_cidr, lambda: addresses.public_addresses_in_use(self._ec2())
         )
@@ -133,6 +134,7 @@ class Region:
         teach_dill()
         if self._file is None or not self._file.load():
             vpcs.connect_default_vpc(self._ec2())
+        self._loaded_ec2 = self._ec2()
         self._take_up()
         self._pool.replace_foreign(self._ec2())
         self._pick_up()
@@ -179,7 +181,8 @@ class Region:
         self._watcher.look()
 
     def _ec2(self) -> Any:
-        return ec2_backends[DEFAULT_ACCOUNT_ID][self.options.name]
+        """Return EC2's backend: the same one from when the saved state is there."""
+        return self._loaded_ec2 or ec2_backends[DEFAULT_ACCOUNT_ID][self.options.name]
 
     def _surroundings(self) -> Surroundings:
         options = self.options

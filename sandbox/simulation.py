@@ -121,24 +121,33 @@ class SimulatedMachines:
         self._substrate = substrate
         self._ledger = ledger
         self._forgetting_since = -1.0
+        # Instances that have begun to run, and whose status is checked next.
+        self._new: list[str] = []
 
     def seconds(self, state: State, instance_id: str) -> float:
         """Return how long a machine takes to be what its instance has entered."""
         if state is not State.PENDING:
             return STOP_S if state is State.STOPPING else TERMINATE_S
-        zone, instance_type = self._place(instance_id)
+        zone, instance_type = _place(self._ledger.find(instance_id))
         return self._simulation.faults.boot_seconds(zone, instance_type)
 
     def note(self, instance_id: str, entered: State | Health) -> None:
         """Check the status of what begins to run or has rebooted; EC2's lock is held, so later."""
         if entered is State.RUNNING:
-            self._simulation.clock.after(0, lambda: self._check(instance_id))
+            self._new.append(instance_id)
+            if len(self._new) == 1:
+                self._simulation.clock.after(0, self._check_new)
         elif entered is State.TERMINATED:
             self._forget_later()
         elif entered is Health.INITIALIZING:
-            zone, instance_type = self._place(instance_id)
+            zone, instance_type = _place(self._ledger.find(instance_id))
             seconds = self._simulation.faults.boot_seconds(zone, instance_type)
             self._simulation.clock.after(seconds, lambda: self._check(instance_id))
+
+    def _check_new(self) -> None:
+        new, self._new = self._new, []
+        for instance_id in new:
+            self._check(instance_id)
 
     def _forget_later(self) -> None:
         """Look for what is to be forgotten when that will be so, once for all that end at about this time."""
@@ -148,9 +157,10 @@ class SimulatedMachines:
             self._simulation.clock.after(REMEMBER_TERMINATED.total_seconds() + 60, self._ledger.forget_old)
 
     def _check(self, instance_id: str) -> None:
-        if self._ledger.state(instance_id) is not State.RUNNING:
+        instance = self._ledger.find(instance_id)
+        if instance is None or instance.state != State.RUNNING:
             return
-        if self._simulation.faults.stays_unhealthy(*self._place(instance_id)):
+        if self._simulation.faults.stays_unhealthy(*_place(instance)):
             self._substrate.frozen.add(instance_id)
             self._simulation.clock.after(IMPAIRED_AFTER_S, lambda: self._found(instance_id, Health.IMPAIRED))
             return
@@ -163,8 +173,8 @@ class SimulatedMachines:
             if self._ledger.state(instance_id) is State.RUNNING and is_frozen is (health is Health.IMPAIRED):
                 self._ledger.found(instance_id, health)
 
-    def _place(self, instance_id: str) -> tuple[str, str]:
-        instance = self._ledger.find(instance_id)
-        if instance is None:
-            return "", ""
-        return str(instance.nics[0].subnet.availability_zone), str(instance.instance_type)
+
+def _place(instance: Any) -> tuple[str, str]:
+    if instance is None:
+        return "", ""
+    return str(instance.nics[0].subnet.availability_zone), str(instance.instance_type)

@@ -59,7 +59,8 @@ class InstanceHooks:
         """Put the replacements in place."""
         siblings.install(patches)
         patches.replace(settings, "EC2_ENABLE_INSTANCE_TYPE_VALIDATION", True)
-        self._ledger.use_terminate(patches.replace(Instance, "terminate", self._terminating()))
+        patches.replace(Instance, "terminate", self._terminating())
+        self._ledger.use_terminate(siblings.give_back)
         patches.replace(Instance, "start", self._starting())
         patches.replace(Instance, "stop", self._stopping())
         patches.replace(Instance, "reboot", self._rebooting())
@@ -100,7 +101,7 @@ class InstanceHooks:
                 backend, launch.image.id, first, user_data, security_group_names, **launch.options
             )
             for instance in reservation.instances:
-                launches.complete(backend, instance, launch)
+                launches.complete(backend, instance, launch=launch, reservation_id=reservation.id)
             if count > first:
                 siblings.multiply(backend, reservation, count)
             for instance in reservation.instances:

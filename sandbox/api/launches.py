@@ -107,7 +107,7 @@ def check_room(backend: Any, launch: Launch, count: int) -> None:
         raise addresses.no_address(subnet)
 
 
-def complete(backend: Any, instance: Any, launch: Launch) -> None:
+def complete(backend: Any, instance: Any, *, launch: Launch, reservation_id: str) -> None:
     """Give the instance what moto forgets: its groups, and interfaces that go when it goes."""
     nic = instance.nics[0]
     instance.security_groups = list(nic._group_set)
@@ -117,6 +117,7 @@ def complete(backend: Any, instance: Any, launch: Launch) -> None:
     instance.disable_api_termination = bool(launch.template.get("DisableApiTermination"))
     # Addresses come back with their interface, and may be another's when moto's instance is dropped.
     instance._private_ips = set()
+    instance.reservation_id = reservation_id
     nic.add_tags(launch.options["tags"].get("network-interface", {}))
     if key_pair := backend.key_pairs.get(instance.key_name):
         # The machine keeps its key when the key pair is deleted, as Packer does with its temporary one.

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from moto.ec2.models.instances import InstanceState, StateReason
 
+from sandbox.api import lookups
 from sandbox.reconcile import instances_with_machine
 
 
@@ -73,6 +76,13 @@ def server_error(message: str) -> Reason:
     return Reason.of("Server.InternalError", message)
 
 
+@lru_cache(maxsize=64)
+def _told_at(reason: Reason, moment: datetime) -> str:
+    """Return a reason's text as StateTransitionReason has it."""
+    text = f"{reason.text} ({moment:%Y-%m-%d %H:%M:%S} GMT)"
+    return text.replace("User initiated shutdown", "User initiated")
+
+
 class Ledger:
     """The instances of the region. `lock` is held for every change of moto's EC2 state."""
 
@@ -85,6 +95,8 @@ class Ledger:
         self.health: dict[str, Health] = {}
         self._terminate: Callable[[Any], Any] | None = None
         self._observers: list[Observer] = []
+        # The terminated, in the order of their ends; None until those of a restored region are found.
+        self._ended: deque[Any] | None = None
 
     def observe(self, observer: Observer) -> None:
         """Tell `observer` what instances enter. It is called with the lock held: it only takes note."""
@@ -106,13 +118,13 @@ class Ledger:
         return self._backend()
 
     def use_terminate(self, terminate: Callable[[Any], Any]) -> None:
-        """Take moto's own Instance.terminate, which gives back volumes and interfaces."""
+        """Take what gives back an instance's volumes and interfaces."""
         self._terminate = terminate
 
     def find(self, instance_id: str) -> Any | None:
         """Return moto's instance."""
         with self.lock:
-            return self.backend.get_instance_by_id(instance_id)
+            return lookups.instance(self._backend(), instance_id)
 
     def state(self, instance_id: str) -> State | None:
         """Return the state the API shows."""
@@ -128,8 +140,7 @@ class Ledger:
         """Put `instance` into `state`."""
         with self.lock:
             instance._state = InstanceState(state.value, _CODES[state])
-            moment = f" ({datetime.now(UTC):%Y-%m-%d %H:%M:%S} GMT)" if reason.text else ""
-            instance._reason = f"{reason.text}{moment}".replace("User initiated shutdown", "User initiated")
+            instance._reason = _told_at(reason, datetime.now(UTC)) if reason.text else ""
             instance.state_reason = StateReason(reason.message, reason.code) if reason.code else None
             if state is not State.RUNNING:
                 self.health.pop(instance.id, None)
@@ -153,6 +164,8 @@ class Ledger:
             if self._terminate is not None:
                 self._terminate(instance)
             instance.terminated_at = datetime.now(UTC)
+            if self._ended is not None:
+                self._ended.append(instance)
             self.enter(instance, State.TERMINATED, reason or NO_REASON)
             if reason is None:
                 instance.state_reason, instance._reason = kept
@@ -161,15 +174,36 @@ class Ledger:
         """Drop instances that were terminated an hour ago."""
         limit = datetime.now(UTC) - REMEMBER_TERMINATED
         with self.lock:
-            for reservation in list(self.backend.reservations.values()):
-                kept = []
-                for instance in reservation.instances:
-                    instance.is_forgotten = (
-                        instance.state == State.TERMINATED
-                        and getattr(instance, "terminated_at", limit) <= limit
-                    )
-                    if not instance.is_forgotten:
-                        kept.append(instance)
-                reservation.instances = kept
-                if not reservation.instances:
-                    del self.backend.reservations[reservation.id]
+            if self._ended is None:
+                self._ended = self._find_ended(limit)
+            old = []
+            while self._ended and self._ended[0].terminated_at <= limit:
+                old.append(self._ended.popleft())
+            for instance in old:
+                instance.is_forgotten = True
+                self.backend.tags.pop(instance.id, None)
+            if old:
+                lookups.forget(self.backend, old)
+                self._empty_reservations({getattr(each, "reservation_id", None) for each in old})
+
+    def _find_ended(self, limit: datetime) -> deque[Any]:
+        found = [
+            instance
+            for reservation in self.backend.reservations.values()
+            for instance in reservation.instances
+            if instance.state == State.TERMINATED
+        ]
+        for instance in found:
+            instance.terminated_at = getattr(instance, "terminated_at", limit)
+        return deque(sorted(found, key=lambda each: each.terminated_at))
+
+    def _empty_reservations(self, touched: set[str | None]) -> None:
+        """Take what is forgotten out of reservations; older ones may not be known to their instances."""
+        reservations = self.backend.reservations
+        for reservation_id in list(reservations) if None in touched else touched:
+            reservation = reservations[reservation_id]
+            reservation.instances = [
+                each for each in reservation.instances if not getattr(each, "is_forgotten", False)
+            ]
+            if not reservation.instances:
+                del reservations[reservation_id]

@@ -20,25 +20,25 @@ from sandbox.api.patches import Patches
 def install(patches: Patches) -> None:
     """Put the indexes in place."""
     patches.replace(TaggedEC2Resource, "get_tags", _tags_of)
-    find = _INSTANCES.find
-
-    def get_instance_by_id(backend: Any, instance_id: str) -> Any | None:
-        """Return an instance, or None."""
-        return find(backend, instance_id)
-
-    def get_instance(backend: Any, instance_id: str) -> Any:
-        """Return an instance that there is."""
-        instance = find(backend, instance_id)
-        if instance is None:
-            raise InvalidInstanceIdError(instance_id)
-        return instance
-
-    patches.replace(EC2Backend, "get_instance_by_id", get_instance_by_id)
-    patches.replace(EC2Backend, "get_instance", get_instance)
+    patches.replace(EC2Backend, "get_instance_by_id", instance)
+    patches.replace(EC2Backend, "get_instance", _known_instance)
     for kind in (BackendDict, AccountSpecificBackend):
         patches.replace(kind, "__getitem__", _there_first(kind.__getitem__))
     original = XFormedAttributePicker.get_possible_keys
     patches.replace(XFormedAttributePicker, "get_possible_keys", _remembering(original))
+
+
+def instance(backend: Any, instance_id: str) -> Any | None:
+    """Return an instance, or None."""
+    return _INSTANCES.find(backend, instance_id)
+
+
+def _known_instance(backend: Any, instance_id: str) -> Any:
+    """Return an instance that there is."""
+    found = _INSTANCES.find(backend, instance_id)
+    if found is None:
+        raise InvalidInstanceIdError(instance_id)
+    return found
 
 
 def _there_first(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:

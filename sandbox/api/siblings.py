@@ -54,6 +54,26 @@ def multiply(backend: Any, reservation: Any, count: int) -> None:
     lookups.remember(backend, made)
 
 
+def give_back(instance: Any) -> None:
+    """Let the interfaces and volumes of an instance go with it, and its profile; moto looks through all."""
+    backend = instance.ec2_backend
+    for nic in instance.nics.values():
+        nic.stop()
+        if nic.delete_on_termination:
+            nic.delete()
+            backend.tags.pop(nic.id, None)
+    for block in instance.block_device_mapping.values():
+        volume = backend.volumes[block.volume_id]
+        volume.attachment.status = "detached"
+        volume.attachment = None
+        if block.delete_on_termination:
+            del backend.volumes[volume.id]
+            backend.tags.pop(volume.id, None)
+    instance.block_device_mapping.clear()
+    if backend.iam_instance_profile_associations.pop(instance.id, None) is not None:
+        instance.iam_instance_profile = None
+
+
 def _resource_id(size: int = 8) -> str:
     return f"{mock_random.getrandbits(4 * size):0{size}x}"
 
