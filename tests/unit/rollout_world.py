@@ -67,7 +67,13 @@ class Lab:
         self.new = self.images.add(NEW_NAME, {"slipway:state": "published"}).ami_id
         for image in self.images.images.values():
             self.facts.made_images[image.ami_id] = ImageFact(
-                image.ami_id, image.name, "available", "x86_64", is_protected=True, tags=image.tags or {}
+                image.ami_id,
+                image.name,
+                "available",
+                "x86_64",
+                owner_id=ACCOUNT,
+                is_protected=True,
+                tags=image.tags or {},
             )
         self.template_id = self.templates.have(self.old)
         self.have_group()

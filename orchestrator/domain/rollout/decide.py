@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.domain.fleet import FleetGroup
 from orchestrator.domain.refresh import InstanceRefresh, RefreshStatus
 from orchestrator.domain.rollout.progress import MachineFailure
 
@@ -84,16 +85,31 @@ def why_it_ended(refresh: InstanceRefresh) -> str:
     return "; ".join(each for each in reasons if each) or f"AWS says {refresh.status}"
 
 
-def checkpoint_reached(refresh: InstanceRefresh) -> int:
+def checkpoint_reached(refresh: InstanceRefresh, percentage: int) -> int:
     """Return the checkpoint that a refresh has come to last, 0 before the first; the end is none.
 
     AWS passes over those that one batch goes beyond.
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-adding-checkpoints-instance-refresh.html
+
+    Args:
+        percentage: How much of the group is new: AWS's number for a refresh that began with nothing new.
     """
     if refresh.status is not RefreshStatus.IN_PROGRESS:
         return 0
-    reached = (each for each in refresh.preferences.checkpoint_percentages if each <= refresh.percentage)
+    reached = (each for each in refresh.preferences.checkpoint_percentages if each <= percentage)
     return max((each for each in reached if each < _WHOLE), default=0)
+
+
+def percentage_new(refresh: InstanceRefresh, group: FleetGroup, *, has_head_start: bool) -> int:
+    """Return how much of a group is new.
+
+    AWS's number counts what a refresh itself has replaced, once it is warm. One that goes on where another
+    was cancelled has new machines to begin with, which count for its checkpoints, so they are counted here.
+    """
+    if not has_head_start:
+        return refresh.percentage
+    new = sum(each.is_of(refresh.template_id, refresh.version or 0) for each in group.in_service)
+    return min(_WHOLE, _WHOLE * new // max(1, group.desired_capacity))
 
 
 def next_pause_s(last_s: float, *, machines: int, has_moved: bool, is_waiting: bool) -> float:

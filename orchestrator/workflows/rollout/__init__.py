@@ -2,7 +2,8 @@
 """Give a fleet a new image: observe -> plan -> confirm -> apply -> watch -> verify, and undo what is bad.
 
 `apply` writes its record, makes a version and begins a refresh (steps), watches it (watch, look, react) and
-verifies what it has come to (verify); drive joins these, from whatever phase a killed run has left.
+verifies what it has come to (verify); drive joins these, from whatever phase a killed run has left. controls
+and undo work from another terminal; waves rolls several fleets.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 from orchestrator.domain.rollout.plan import RolloutPlan, RolloutTarget
 from orchestrator.workflows.rollout.apply import apply
 from orchestrator.workflows.rollout.confirm import confirm
+from orchestrator.workflows.rollout.controls import abort, pause, promote, resume
 from orchestrator.workflows.rollout.observe import observe
 from orchestrator.workflows.rollout.plan import make_plan
 from orchestrator.workflows.rollout.records import history
 from orchestrator.workflows.rollout.result import RolloutResult
 from orchestrator.workflows.rollout.status import RolloutStatus, status
+from orchestrator.workflows.rollout.undo import rollback
 from orchestrator.workflows.rollout.world import ProgressSink, RolloutWorld
 
 __all__ = [
@@ -24,10 +27,15 @@ __all__ = [
     "RolloutStatus",
     "RolloutTarget",
     "RolloutWorld",
+    "abort",
     "apply",
     "confirm",
     "history",
     "observe_and_plan",
+    "pause",
+    "promote",
+    "resume",
+    "rollback",
     "status",
 ]
 

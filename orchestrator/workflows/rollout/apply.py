@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from orchestrator.domain.rollout.plan import Action, RolloutPlan, RolloutTarget
 from orchestrator.domain.rollout.record import Happened, Note, Phase, RolloutRecord
@@ -44,8 +44,9 @@ def apply(
     world.guard_account()
     if plan.action is Action.ATTACH:
         return attach(world, plan.target, reporter, show)
-    last = _without_old_pause(world, plan.target, reporter)
+    last = _without_old_pause(world, plan.target)
     if plan.action is Action.NOTHING:
+        _clear_lock(world, plan.target)
         says = f"nothing to do: every machine runs {plan.image.new_ami_id}"
         return RolloutResult(plan.target, last, is_changed=False, says=(says,))
     with hold(world, plan.target) as held:
@@ -159,14 +160,18 @@ def _refuse_changed(world: RolloutWorld, plan: RolloutPlan) -> None:
         )
 
 
-def _without_old_pause(
-    world: RolloutWorld, target: RolloutTarget, reporter: Reporter
-) -> RolloutRecord | None:
+def _without_old_pause(world: RolloutWorld, target: RolloutTarget) -> RolloutRecord | None:
     """Return the last record, once what a run killed at its very end has left suspended is resumed."""
     kept = records.latest(world, target.fleet)
     if kept and kept.record.phase.is_over:
-        kept = give_pause_back(world, kept, reporter, target)
+        kept = give_pause_back(world, kept)
     return kept.record if kept else None
+
+
+def _clear_lock(world: RolloutWorld, target: RolloutTarget) -> None:
+    """Take over the lock that a run killed at its very end has left, and give it back."""
+    with suppress(Refused), hold(world, target):
+        pass
 
 
 def _announcement(plan: RolloutPlan) -> str:

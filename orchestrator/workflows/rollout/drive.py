@@ -137,12 +137,12 @@ def _end_cancelled(run: Run, ended: Ended) -> None:
         _wait_for_promotion(run)
     elif record.refresh_id != refresh_id:
         return  # promoted: there is another one to watch
+    elif newer := find_refresh(run.world, record):
+        note_refresh(run, newer.refresh_id)  # promoted, but whoever did it could not say so
     elif record.phase is Phase.ABORTING:
         end(run, Phase.ABORTED, record.reason)
     elif record.phase is Phase.ROLLING_BACK:
         end(run, Phase.FAILED, f"{record.reason}; AWS could not go back, the refresh was cancelled")
-    elif newer := find_refresh(run.world, record):
-        note_refresh(run, newer.refresh_id)
     else:
         end(run, Phase.FAILED, f"the refresh was cancelled, but not by Slipway: {ended.why}")
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from orchestrator.domain.fleet import FleetGroup, ScalingActivity, TargetHealth
 from orchestrator.domain.forecast.course import Spread
 from orchestrator.domain.refresh import InstanceRefresh
-from orchestrator.domain.rollout.decide import checkpoint_reached
+from orchestrator.domain.rollout.decide import checkpoint_reached, percentage_new
 from orchestrator.domain.rollout.guard import Guard, Look
 from orchestrator.domain.rollout.machines import zones_progress
 from orchestrator.domain.rollout.plan import RolloutTarget
@@ -111,7 +111,7 @@ class Onlooker:
             desired=group.desired_capacity,
             zones=zones_progress(group, refresh.template_id, refresh.version or 0),
             targets=_states(self._targets.values()),
-            checkpoint=self._clock_at(now, refresh),
+            checkpoint=self._clock_at(now, refresh, group),
             predicted_s=record.predicted_s if record else None,
             activities=self._activities[:_SHOWN_ACTIVITIES],
             failures=self.failures,
@@ -119,8 +119,10 @@ class Onlooker:
             paused=self._paused,
         )
 
-    def _clock_at(self, now: datetime, refresh: InstanceRefresh) -> CheckpointClock | None:
-        percentage, delay_s = checkpoint_reached(refresh), refresh.preferences.checkpoint_delay_s
+    def _clock_at(self, now: datetime, refresh: InstanceRefresh, group: FleetGroup) -> CheckpointClock | None:
+        has_head_start = bool(self._record and self._record.passed_checkpoint)
+        is_new = percentage_new(refresh, group, has_head_start=has_head_start)
+        percentage, delay_s = checkpoint_reached(refresh, is_new), refresh.preferences.checkpoint_delay_s
         if percentage and (self._checkpoint is None or self._checkpoint.percentage != percentage):
             reached_at = _noted_at(self._record, percentage) or now
             delay = timedelta(seconds=_DEFAULT_CHECKPOINT_DELAY_S if delay_s is None else delay_s)
@@ -150,5 +152,5 @@ def _noted_at(record: RolloutRecord | None, percentage: int) -> datetime | None:
 
 
 def time_limit_s(predicted: Spread) -> float:
-    """Return after how long a refresh has surely gone wrong: twice the forecast, and AWS's hour of retries."""
+    """Return after how long a refresh has gone wrong: twice the forecast, and AWS's hour of retries."""
     return 2 * predicted.high + 3600 + 600

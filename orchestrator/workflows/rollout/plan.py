@@ -17,6 +17,7 @@ from orchestrator.domain.rollout.plan import Action, RollbackOutlook, RolloutPla
 from orchestrator.workflows.rollout import preflight
 from orchestrator.workflows.rollout.choice import Choice, choose, image_change
 from orchestrator.workflows.rollout.observe import Observation
+from orchestrator.workflows.rollout.proposal import propose
 from orchestrator.workflows.rollout.world import RolloutWorld
 
 # What a machine takes when its group has not launched enough to measure it: boot, and its launch hook.
@@ -34,6 +35,7 @@ def make_plan(world: RolloutWorld, observation: Observation, *, optimise: bool =
     preferences = _preferences(observation, choice)
     timing = _timing(observation, preferences)
     shape = _shape(world, observation, choice, preferences)
+    course = forecast(shape, preferences, timing)
     plan = RolloutPlan(
         target=observation.target,
         action=choice.action,
@@ -46,13 +48,15 @@ def make_plan(world: RolloutWorld, observation: Observation, *, optimise: bool =
         preferences=preferences,
         max_failures=observation.fleet.rollout.max_failures,
         timing=timing,
-        course=forecast(shape, preferences, timing),
+        course=course,
         rollback=outlook(observation, choice),
         reuses_version=choice.version,
         newest_refresh=observation.refreshes[0].refresh_id if observation.refreshes else "",
         pointer=observation.pointer,
         attaches_to=choice.attaches_to,
     )
+    if optimise:
+        plan = replace(plan, proposal=_proposal(world, observation, plan, shape))
     return replace(plan, findings=_findings(world, observation, plan))
 
 
@@ -133,6 +137,21 @@ def _shape(
 
 def _by_zone(machines: Iterable[FleetInstance]) -> Mapping[str, int]:
     return Counter(each.zone for each in machines)
+
+
+def _proposal(
+    world: RolloutWorld, observation: Observation, plan: RolloutPlan, shape: FleetShape
+) -> tuple[str, ...]:
+    return propose(
+        world,
+        observation.fleet.rollout,
+        observation.group,
+        instance_type=observation.source.instance_type,
+        shape=shape,
+        timing=plan.timing,
+        preferences=plan.preferences,
+        course=plan.course,
+    )
 
 
 def _findings(world: RolloutWorld, observation: Observation, plan: RolloutPlan) -> tuple[Finding, ...]:

@@ -68,10 +68,12 @@ class Run:
 
     def give_pause_back(self) -> None:
         """Resume what `rollout.pause` has suspended, whoever asked for it."""
-        self.kept = give_pause_back(self.world, self.kept, self.reporter, self.target)
+        paused, self.kept = self.record.pause, give_pause_back(self.world, self.kept)
+        if paused:
+            self.reporter.step(self.target.name, f"resumed: {paused.by} had paused it")
 
 
-def give_pause_back(world: RolloutWorld, kept: Kept, reporter: Reporter, target: RolloutTarget) -> Kept:
+def give_pause_back(world: RolloutWorld, kept: Kept) -> Kept:
     """Resume the group's process if it is us who suspended it, then forget that we did."""
     record = kept.record
     if record.pause is None:
@@ -83,6 +85,4 @@ def give_pause_back(world: RolloutWorld, kept: Kept, reporter: Reporter, target:
         partial(world.fleets.resume, record.group, INSTANCE_REFRESH),
     )
     note = Note(world.clock.now(), Happened.RESUMED, says)
-    kept = records.change(world, kept, lambda each: records.noted(replace(each, pause=None), note))
-    reporter.step(target.name, says)
-    return kept
+    return records.change(world, kept, lambda each: records.noted(replace(each, pause=None), note))
