@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from moto.core.responses import ActionResult
@@ -328,9 +329,21 @@ def _set(name: str, value: Callable[[Any], Any], answer: dict[str, Any]) -> Call
     return change_image
 
 
+def _to_the_minute(given: datetime | str) -> str:
+    """Return a time as DescribeImages shows it, rounded to minutes.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html
+    """
+    time = datetime.fromisoformat(given) if isinstance(given, str) else given
+    rounded = (time + timedelta(seconds=30)).replace(second=0, microsecond=0)
+    return f"{rounded:%Y-%m-%dT%H:%M:%S}.000Z"
+
+
 _ATTRIBUTE_OPERATIONS = {
     "enable_image_deprecation": _set(
-        "deprecation_time", lambda response: response._get_param("DeprecateAt"), {"Return": True}
+        "deprecation_time",
+        lambda response: _to_the_minute(response._get_param("DeprecateAt")),
+        {"Return": True},
     ),
     "disable_image_deprecation": _set("deprecation_time", lambda _: None, {"Return": True}),
     "enable_image_deregistration_protection": _set(

@@ -133,11 +133,11 @@ def test_protection_deprecation_and_description(local: Any) -> None:
     ec2 = local.client("ec2")
     ami_id = bake(local)["ImageId"]
     ec2.modify_image_attribute(ImageId=ami_id, Description={"Value": "new words"})
-    ec2.enable_image_deprecation(ImageId=ami_id, DeprecateAt="2030-01-01T00:00:00Z")
+    ec2.enable_image_deprecation(ImageId=ami_id, DeprecateAt="2030-01-01T00:00:31Z")
     ec2.enable_image_deregistration_protection(ImageId=ami_id)
     seen = image_of(local, ami_id)
     assert seen["Description"] == "new words"
-    assert seen["DeprecationTime"].startswith("2030-01-01")
+    assert seen["DeprecationTime"] == "2030-01-01T00:01:00.000Z"
     assert code_of(ec2.deregister_image, ImageId=ami_id) == "OperationNotPermitted"
     ec2.disable_image_deregistration_protection(ImageId=ami_id)
     ec2.deregister_image(ImageId=ami_id)
