@@ -96,6 +96,7 @@ SELECTIONS = {
         quiet=(
             Check("READMEs of roles", ("python", "-c", WRITE_READMES)),
             Check("the architecture", ("python", "-m", "stacks.document")),
+            Check("the checks before a rollout", ("python", "-m", "orchestrator.preflight_document")),
             Check("pictures of rollouts", ("python", "-m", "orchestrator.rollout_pictures")),
         )
     ),

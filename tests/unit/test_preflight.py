@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from orchestrator.domain.preflight.facts import AlarmState, SubnetFact, TargetLi
 from orchestrator.domain.preflight.situation import Holder
 from orchestrator.domain.preflight_finding import Finding, Level
 from orchestrator.domain.refresh import ProtectedInstances, RefreshStatus, StandbyInstances
+from orchestrator.preflight_document import DOCUMENT, page
 from tests.unit.preflight_situation import (
     ALARM,
     BALANCER,
@@ -253,6 +255,14 @@ def test_what_a_check_knows_is_told_though_it_can_not_know_all() -> None:
     ]
 
 
+def test_the_document_is_as_the_registry_is() -> None:
+    written = (Path(__file__).resolve().parents[2] / DOCUMENT).read_text("utf-8")
+    assert written == page(), "run ./inv docs"
+    assert [line.split("`")[1] for line in written.splitlines() if line.startswith("| `")] == [
+        each.name for each in CHECKS
+    ]
+
+
 def test_errors_come_first() -> None:
     change = both(CAUGHT["image-boot-tested"][0], CAUGHT["lock-is-free"][0])
     assert [each.check for each in check(change(sound()))] == ["lock-is-free", "image-boot-tested"]
@@ -264,7 +274,7 @@ def test_a_finding_reads_as_a_line() -> None:
         "image-exists",
         Level.ERROR,
         f"there is no image {NEW}",
-        "name another image, or bake one: invoke bake-ami --environment lab --server-class api",
+        "name another image, or bake one: `invoke bake-ami --environment lab --server-class api`",
     )
     assert finding.line().startswith(f"error image-exists: there is no image {NEW}; name another image")
 

@@ -133,12 +133,16 @@ def _chooses_by_itself(situation: Situation) -> Iterator[str]:
             yield f"the function {policy} chooses which machines go"
 
 
+_RESUME = (
+    "find out who suspended it, then: `aws autoscaling resume-processes --auto-scaling-group-name {group}`"
+)
+
 CHECKS = (
     Check(
         "no-other-refresh",
         Level.ERROR,
         "No other refresh of the group is active: AWS takes one at a time.",
-        "look at it (invoke rollout.status), then let it end or cancel it (invoke rollout.abort)",
+        "look at it with `invoke rollout.status`, then let it end, or cancel it with `invoke rollout.abort`",
         _no_other_refresh,
     ),
     Check(
@@ -146,14 +150,14 @@ CHECKS = (
         Level.ERROR,
         "None of the processes is suspended that replace machines (Launch, Terminate, InstanceRefresh) or "
         "bring them to the load balancer (AddToLoadBalancer).",
-        "find out who suspended it, then: aws autoscaling resume-processes --auto-scaling-group-name {group}",
+        _RESUME,
         _processes_run,
     ),
     Check(
         "health-is-watched",
         Level.WARNING,
         "HealthCheck and ReplaceUnhealthy are not suspended: without these processes a bad machine stays.",
-        "find out who suspended it, then: aws autoscaling resume-processes --auto-scaling-group-name {group}",
+        _RESUME,
         _health_is_watched,
     ),
     Check(
@@ -161,7 +165,7 @@ CHECKS = (
         Level.WARNING,
         "A group behind a load balancer takes the balancer's word for its machines' health: else a machine "
         "that runs but answers nothing counts as healthy.",
-        "give the group the health check type ELB: invoke provision --environment {environment}",
+        "give the group the health check type ELB: `invoke provision --environment {environment}`",
         _judges_by_the_balancer,
     ),
     Check(
@@ -204,7 +208,7 @@ CHECKS = (
         "launch-hooks-give-up",
         Level.WARNING,
         "A launch hook that is not answered gives the machine up instead of letting it in.",
-        "give the hook the default result ABANDON: invoke provision --environment {environment}",
+        "give the hook the default result ABANDON: `invoke provision --environment {environment}`",
         _hooks_give_up,
     ),
     Check(
@@ -212,15 +216,15 @@ CHECKS = (
         Level.WARNING,
         "As many machines are in service and healthy as are desired: a group that lacks some already has "
         "fewer to spare.",
-        "find out why first: invoke rollout.status --environment {environment} --fleet {fleet}",
+        "find out why first: `invoke rollout.status --environment {environment} --fleet {fleet}`",
         _capacity_is_whole,
     ),
     Check(
         "zones-are-used",
         Level.WARNING,
         "Each of the group's zones has a machine in service, if there are enough of them.",
-        "find out why the zone gets none: aws autoscaling describe-scaling-activities "
-        "--auto-scaling-group-name {group}",
+        "find out why the zone gets none: `aws autoscaling describe-scaling-activities "
+        "--auto-scaling-group-name {group}`",
         _zones_are_used,
     ),
     Check(

@@ -11,7 +11,7 @@ from orchestrator.domain.preflight.situation import Situation
 from orchestrator.domain.preflight_finding import Level
 
 _AVAILABLE = "available"
-_BAKE = "bake one: invoke bake-ami --environment {environment} --server-class {server_class}"
+_BAKE = "`invoke bake-ami --environment {environment} --server-class {server_class}`"
 
 
 def _exists(situation: Situation) -> Iterator[str]:
@@ -86,7 +86,7 @@ CHECKS = (
         "image-exists",
         Level.ERROR,
         "The image is there, in this account and region or shared with it.",
-        "name another image, or " + _BAKE,
+        "name another image, or bake one: " + _BAKE,
         _exists,
     ),
     Check(
@@ -107,7 +107,7 @@ CHECKS = (
         "image-published",
         Level.ERROR,
         "A bake has vouched for the image: it carries the tag that is put on after the boot test.",
-        "finish what was begun: " + _BAKE,
+        "name one that was, or bake one: " + _BAKE,
         _is_published,
     ),
     Check(
@@ -129,7 +129,7 @@ CHECKS = (
         "image-current",
         Level.WARNING,
         "The image is not deprecated: it can be launched still, but somebody meant it to be replaced.",
-        _BAKE,
+        "bake a newer one: " + _BAKE,
         _is_current,
     ),
     Check(
@@ -145,7 +145,7 @@ CHECKS = (
         Level.WARNING,
         "Nothing may remove the image that runs now while a rollback could need it: it is published, or "
         "protected from deregistration.",
-        "protect it: aws ec2 enable-image-deregistration-protection --image-id <the old image>",
+        "protect it: `aws ec2 enable-image-deregistration-protection --image-id <the old image>`",
         _old_is_pinned,
     ),
 )

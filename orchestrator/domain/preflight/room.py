@@ -103,7 +103,7 @@ CHECKS = (
         Level.ERROR,
         "The account's quota of on-demand vCPUs, less what is in use, suffices for the machines that run "
         "beside the old ones. CloudWatch knows the use some minutes late.",
-        "raise the quota (aws service-quotas request-service-quota-increase), or " + _SMALLER,
+        "raise the quota with `aws service-quotas request-service-quota-increase`, or " + _SMALLER,
         _vcpus_suffice,
     ),
     Check(

@@ -98,7 +98,7 @@ CHECKS = (
         "stack-is-sound",
         Level.WARNING,
         "The fleets stack's last operation did not leave it stuck.",
-        "look at the stack's events, then: invoke provision --environment {environment}",
+        "look at the stack's events, then: `invoke provision --environment {environment}`",
         _stack_is_sound,
     ),
     Check(

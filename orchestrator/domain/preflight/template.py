@@ -59,15 +59,15 @@ def _subnets_exist(situation: Situation) -> Iterator[str]:
         yield f"there is no subnet {listed(missing)}"
 
 
-_REPAIR = "repair the fleets stack: invoke provision --environment {environment}"
+_REPAIR = "repair the fleets stack: `invoke provision --environment {environment}`"
 
 CHECKS = (
     Check(
         "template-numbered",
         Level.ERROR,
         "The group names its launch template's version by a number: AWS rolls back to nothing else.",
-        "give it the number: aws autoscaling update-auto-scaling-group --auto-scaling-group-name "
-        "{group} --launch-template LaunchTemplateId=<id>,Version=<number>",
+        "give it the number: `aws autoscaling update-auto-scaling-group --auto-scaling-group-name "
+        "{group} --launch-template LaunchTemplateId=<id>,Version=<number>`",
         _is_numbered,
     ),
     Check(
@@ -110,14 +110,14 @@ CHECKS = (
         "security-groups-exist",
         Level.ERROR,
         "The launch template's security groups are there.",
-        "repair the network's stacks: invoke provision --environment {environment}",
+        "repair the network's stacks: `invoke provision --environment {environment}`",
         _security_groups_exist,
     ),
     Check(
         "subnets-exist",
         Level.ERROR,
         "The group's subnets are there.",
-        "repair the network's stacks: invoke provision --environment {environment}",
+        "repair the network's stacks: `invoke provision --environment {environment}`",
         _subnets_exist,
     ),
 )
