@@ -16,6 +16,7 @@ from orchestrator.config.models import Environment
 from orchestrator.domain.stack import EnvironmentStack, NetworkStack, stack_name
 from orchestrator.errors import Stranded
 from orchestrator.ports import Balancers, Messages, Objects, Reporter, Stacks, Web, WebAnswer
+from orchestrator.workflows.demo.rollouts import Rolled
 
 STEPS = 4
 CLOSED_PORTS = (22, 3306, 8000, 8080)
@@ -54,6 +55,7 @@ class Shown:
     worker: str
     variants: Sequence[str]
     endpoint_url: str
+    rolled: tuple[Rolled, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """Return it for `--json`."""
@@ -64,6 +66,7 @@ class Shown:
             "worker": self.worker,
             "variants": list(self.variants),
             "closed_ports": list(CLOSED_PORTS),
+            "rollouts": [each.as_dict() for each in self.rolled],
         }
 
     def lines(self) -> tuple[str, ...]:
@@ -77,6 +80,7 @@ class Shown:
             f"  job      done by worker {self.worker}, told through the events topic",
             f"  photo    uploaded, and turned into {', '.join(self.variants)}",
             f"  doors    ports {closed} of the balancer are closed",
+            *(f"  rollout  {each.line()}" for each in self.rolled),
             "",
             "Look around:",
             "  ./inv sandbox.status                           what runs",
@@ -84,6 +88,7 @@ class Shown:
             f"  {fetch}",
             "  ./inv provision --environment sandbox --dry-run  what a change of the files would do",
             "  ./inv drift --all                              what differs from the stacks",
+            "  ./inv rollout.history --environment sandbox --fleet api",
             "  ./inv sandbox.logs                             every API call",
             "  ./inv sandbox.down                             stop; images and data are kept",
         )
@@ -109,9 +114,14 @@ def show(world: DemoWorld, reporter: Reporter) -> Shown:
     return Shown(host, address, page.image, worker, variants, world.environment.endpoint_url or "")
 
 
-def _page(world: DemoWorld, host: str) -> tuple[str, WebAnswer]:
+def page_addresses(world: DemoWorld) -> tuple[str, ...]:
+    """Return the addresses of the balancer, one in each zone."""
     name = world.output(world.environment.network, NetworkStack.BALANCER, "BalancerFullName")
-    [address, *_] = world.balancers.addresses(name)
+    return world.balancers.addresses(name)
+
+
+def _page(world: DemoWorld, host: str) -> tuple[str, WebAnswer]:
+    [address, *_] = page_addresses(world)
     page = wait_until(
         lambda: world.web.get(address, host, "/health", is_encrypted=True),
         lambda answer: answer.status == http.client.OK,
