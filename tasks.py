@@ -6,6 +6,7 @@ from __future__ import annotations
 from invoke import Collection
 
 from orchestrator.cli import Context, StackWords, command
+from orchestrator.rollout_words import RolloutWords
 
 
 @command(iterable=["server_class"])
@@ -100,6 +101,68 @@ def docs(context: Context):
     context.prove("docs")
 
 
+@command(name="start")
+def rollout_start(  # noqa: PLR0913, PLR0917 - one parameter per flag
+    context: Context,
+    environment="",
+    fleet="",
+    all=False,  # noqa: A002 - the flag's name
+    wave=False,
+    ami="",
+    optimise=False,
+    dry_run=False,
+    yes=False,
+    json=False,
+):
+    """Give a --fleet, or --all, of an --environment or of each --wave, a new image; --dry-run foresees it."""
+    words = RolloutWords(environment, fleet, all, wave, ami, optimise, json)
+    context.rollout(words, dry_run=dry_run, is_confirmed=yes)
+
+
+@command(name="status")
+def rollout_status(context: Context, environment="", fleet="", json=False):
+    """Show what a fleet runs, how far its rollout is, and what can be done now."""
+    context.rollout_status(RolloutWords(environment, fleet, as_json=json))
+
+
+@command(name="pause")
+def rollout_pause(context: Context, environment="", fleet="", json=False):
+    """Keep a fleet's rollout from replacing more machines, for any time; any later run gives it back."""
+    context.rollout_control("pause", RolloutWords(environment, fleet, as_json=json))
+
+
+@command(name="resume")
+def rollout_resume(context: Context, environment="", fleet="", json=False):
+    """Let a fleet's rollout go on that was paused."""
+    context.rollout_control("resume", RolloutWords(environment, fleet, as_json=json))
+
+
+@command(name="promote")
+def rollout_promote(context: Context, environment="", fleet="", json=False):
+    """Let a fleet's rollout go on past the checkpoint that it waits at."""
+    context.rollout_control("promote", RolloutWords(environment, fleet, as_json=json))
+
+
+@command(name="abort")
+def rollout_abort(context: Context, environment="", fleet="", json=False):
+    """Stop a fleet's rollout where it is; what is replaced stays so."""
+    context.rollout_control("abort", RolloutWords(environment, fleet, as_json=json))
+
+
+@command(name="rollback")
+def rollout_rollback(context: Context, environment="", fleet="", json=False):
+    """Take a fleet's rollout back, while it goes on or after it has succeeded."""
+    context.rollout_control("rollback", RolloutWords(environment, fleet, as_json=json))
+
+
+@command(name="history")
+def rollout_history(  # noqa: PLR0913 - one parameter per flag
+    context: Context, environment="", fleet="", svg="", rollout="", json=False
+):
+    """Show a fleet's rollouts, foreseen and actual; --svg FILE draws the newest, or a --rollout by its id."""
+    context.rollout_history(RolloutWords(environment, fleet, as_json=json), svg=svg, rollout_id=rollout)
+
+
 @command(name="up")
 def sandbox_up(context: Context, port="", mode="real", simulated=False, seed="", json=False):
     """Start the local AWS region; harmless when it runs. Simulated, its time stands still until told."""
@@ -130,6 +193,17 @@ def sandbox_logs(context: Context, lines="100"):
     context.region_logs(lines=lines)
 
 
+rollout = Collection(
+    "rollout",
+    rollout_status,
+    rollout_pause,
+    rollout_resume,
+    rollout_promote,
+    rollout_abort,
+    rollout_rollback,
+    rollout_history,
+)
+rollout.add_task(rollout_start, default=True)
 namespace = Collection(
     bake_ami,
     gc,
@@ -143,5 +217,6 @@ namespace = Collection(
     bench,
     lock,
     docs,
+    rollout,
     Collection("sandbox", sandbox_up, sandbox_down, sandbox_status, sandbox_reset, sandbox_logs),
 )

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,9 @@ from invoke.tasks import task
 from orchestrator.errors import ConfigError, Refused, SlipwayError
 
 if TYPE_CHECKING:
-    from orchestrator.config.models import Environment
     from orchestrator.ports import Templates
+    from orchestrator.rollout_commands import Desk
+    from orchestrator.rollout_words import RolloutWords
     from orchestrator.stack_commands import Place
     from orchestrator.workflows.world import World
 
@@ -165,6 +165,31 @@ class Context:
         show = functools.partial(_show, as_json=words.as_json)
         stack_commands.destroy(self._place(), words, show, is_dry_run=dry_run, is_confirmed=is_confirmed)
 
+    def rollout(self, words: RolloutWords, *, dry_run: bool, is_confirmed: bool) -> None:
+        """Plan a rollout of a fleet or of several, and unless it is a dry run carry it out."""
+        from orchestrator import rollout_commands, wave_commands  # noqa: PLC0415
+
+        commands = wave_commands if words.are_several else rollout_commands
+        commands.rollout(self._desk(words), words, is_dry_run=dry_run, is_confirmed=is_confirmed)
+
+    def rollout_status(self, words: RolloutWords) -> None:
+        """Show how a fleet is."""
+        from orchestrator import rollout_commands  # noqa: PLC0415
+
+        rollout_commands.status(self._desk(words), words)
+
+    def rollout_control(self, verb: str, words: RolloutWords) -> None:
+        """Pause, resume, promote, abort or take back what is under way."""
+        from orchestrator import rollout_commands  # noqa: PLC0415
+
+        rollout_commands.control(self._desk(words), words, verb)
+
+    def rollout_history(self, words: RolloutWords, *, svg: str, rollout_id: str) -> None:
+        """Show a fleet's rollouts, and draw one."""
+        from orchestrator import rollout_commands  # noqa: PLC0415
+
+        rollout_commands.history(self._desk(words), words, svg=svg, rollout_id=rollout_id)
+
     def diagram(self, *, network: str, output: str) -> None:
         """Draw a network."""
         if not network:
@@ -191,6 +216,15 @@ class Context:
 
         port = _sandbox_port() if os.environ.get(PORT_VARIABLE) else None
         return Place(self.project, os.environ, port, templates)
+
+    def _desk(self, words: RolloutWords) -> Desk:
+        from orchestrator.console.rollout import rollout_view  # noqa: PLC0415
+        from orchestrator.rollout_commands import Desk  # noqa: PLC0415
+        from orchestrator.rollout_join import join  # noqa: PLC0415
+
+        place = self._place()
+        show = functools.partial(_show, as_json=words.as_json)
+        return Desk(place, functools.partial(join, place), show, rollout_view)
 
     def demo(self, *, port: str, as_json: bool) -> None:
         """Bring everything up on this machine and show it."""
@@ -271,11 +305,12 @@ class Context:
             _show({}, tuple(control.logs(lines=int(lines))))
 
     def _world(self, name: str, verb: str) -> World:
+        from orchestrator.bake_join import join  # noqa: PLC0415
         from orchestrator.config.loader import load_environment  # noqa: PLC0415
 
         port = _sandbox_port() if os.environ.get(PORT_VARIABLE) else None
         environment = load_environment(self.project, name, endpoint_port=port)
-        return _join(self.project, environment, verb)
+        return join(self.project, environment, verb, os.environ)
 
 
 def _sandbox_port(text: str = "") -> int:
@@ -312,51 +347,3 @@ def _region_errors() -> Iterator[None]:
         yield
     except SandboxError as error:
         raise Refused("local region", error.cause, next_command=error.next_step) from error
-
-
-def _join(project: Path, environment: Environment, verb: str) -> World:
-    """Build the clients of an environment and hand them to a workflow as ports."""
-    from orchestrator.aws.identity import AwsIdentity  # noqa: PLC0415
-    from orchestrator.aws.images import AwsImages  # noqa: PLC0415
-    from orchestrator.aws.machines import AwsMachines  # noqa: PLC0415
-    from orchestrator.aws.objects import S3Objects  # noqa: PLC0415
-    from orchestrator.aws.operator_address import OperatorAddress  # noqa: PLC0415
-    from orchestrator.aws.session import AwsSession, CredentialSource, Endpoint  # noqa: PLC0415
-    from orchestrator.clock import SystemClock  # noqa: PLC0415
-    from orchestrator.locks import ObjectLocks  # noqa: PLC0415
-    from orchestrator.ssh.client import SshShells  # noqa: PLC0415
-    from orchestrator.ssh.keys import Ed25519KeyMaker  # noqa: PLC0415
-    from orchestrator.tools.packer import Packer  # noqa: PLC0415
-    from orchestrator.tools.process import Processes  # noqa: PLC0415
-    from orchestrator.workflows.world import StoppableClock, World, new_run_id  # noqa: PLC0415
-
-    clock = SystemClock()
-    stoppable_clock = StoppableClock(clock)
-    credentials = CredentialSource(environment.credentials.value)
-    session = AwsSession(Endpoint(environment.region, environment.endpoint_url or "", credentials))
-    objects = S3Objects(session, environment.config_bucket, clock)
-    run_id = new_run_id(verb, clock)
-    programs = Processes(run_id)
-    return World(
-        project=project,
-        environment=environment,
-        images=AwsImages(session, clock),
-        machines=AwsMachines(session, clock),
-        objects=objects,
-        identity=AwsIdentity(session),
-        locks=ObjectLocks(objects, clock, lease=timedelta(seconds=environment.bake.lease_seconds)),
-        shells=SshShells(stoppable_clock),
-        keys=Ed25519KeyMaker(),
-        builder=Packer(
-            programs,
-            environ=os.environ,
-            credentials=session.credentials_environ,
-            python=Path(sys.executable),
-            encrypted_root=environment.bake.encrypted_root,
-            timeout_s=60.0 * environment.bake.timeout_minutes,
-        ),
-        programs=programs,
-        clock=stoppable_clock,
-        operator_cidr=OperatorAddress(environment.operator_address_url, clock).cidr,
-        run_id=run_id,
-    )

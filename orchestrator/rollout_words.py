@@ -23,6 +23,7 @@ class RolloutWords:
     is_all: bool = False
     is_wave: bool = False
     ami_id: str = ""
+    is_optimised: bool = False
     as_json: bool = False
 
     @property
@@ -54,7 +55,14 @@ class RolloutWords:
         if problems:
             fleet = self.fleet or next(iter(sorted(fleets)), "FLEET")
             again = f"invoke {verb} --environment {self.environment_name} --fleet {fleet}"
+            if self.is_wave:
+                again = "invoke rollout --wave --all --dry-run"
             raise ConfigError(verb, tuple(problems), next_command=again)
+
+    @property
+    def are_several(self) -> bool:
+        """Tell whether they mean more than one fleet of one environment."""
+        return self.is_all or self.is_wave
 
     def _problems(self, verb: str) -> Iterable[str]:
         takes_all = verb == "rollout"
@@ -64,6 +72,8 @@ class RolloutWords:
             yield f"{verb}: {'name one of --fleet and --all' if takes_all else '--fleet is missing'}"
         if self.is_wave and self.environment:
             yield f"{verb}: --wave goes through the environments; it and --environment exclude each other"
+        if self.is_optimised and self.are_several:
+            yield f"{verb}: --optimise proposes for one fleet; it and --all or --wave exclude each other"
         if self.ami_id and self.is_all:
             yield f"{verb}: --ami is an image of one class; it and --all exclude each other"
         if self.ami_id and not _AMI_ID.fullmatch(self.ami_id):

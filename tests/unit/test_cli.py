@@ -59,6 +59,44 @@ def test_wrong_words_end_with_3_before_anything_is_called(
     assert done.stderr.endswith("state: nothing was called.\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "message", "next_command"),
+    [
+        pytest.param(
+            ("rollout",),
+            "rollout: name one of --fleet and --all",
+            "invoke rollout --environment sandbox --fleet api",
+            id="no fleet",
+        ),
+        pytest.param(
+            ("rollout.pause", "--fleet", "apo"),
+            "environments/sandbox.yaml: fleets: there is no 'apo'; there are api, bastion, worker",
+            "invoke rollout.pause --environment sandbox --fleet api",
+            id="unknown fleet",
+        ),
+        pytest.param(
+            ("rollout", "--fleet", "api", "--ami", "ami-1"),
+            "rollout: ami 'ami-1': is not an AMI's id",
+            "invoke rollout --environment sandbox --fleet api",
+            id="malformed AMI",
+        ),
+        pytest.param(
+            ("rollout", "--all", "--fleet", "api"),
+            "rollout: --fleet and --all exclude each other",
+            "invoke rollout --environment sandbox --fleet api",
+            id="fleet and all",
+        ),
+    ],
+)
+def test_wrong_words_of_rollouts_end_with_3_and_the_command_that_was_meant(
+    words: tuple[str, ...], message: str, next_command: str
+) -> None:
+    done = invoke(*words)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"error: {message}")
+    assert done.stderr.endswith(f"state: nothing was called.\nnext: {next_command}\n")
+
+
 def test_a_region_that_does_not_answer_is_told_with_the_command_that_starts_it() -> None:
     done = invoke("bake-ami", "--json")
     assert done.returncode == errors.AwsError.exit_code

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The world of rollouts, joined with AWS: a part of the composition root."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from orchestrator.stack_commands import Place
+
+if TYPE_CHECKING:
+    from orchestrator.config.models import Environment
+    from orchestrator.workflows.rollout.world import RolloutWorld
+
+
+def join(place: Place, environment: Environment, verb: str = "rollout") -> RolloutWorld:
+    """Build the clients of an environment and hand them to the workflow as ports."""
+    from orchestrator.aws.cloudformation import AwsStacks  # noqa: PLC0415
+    from orchestrator.aws.facts import AwsFacts  # noqa: PLC0415
+    from orchestrator.aws.fleets import AwsFleets  # noqa: PLC0415
+    from orchestrator.aws.identity import AwsIdentity  # noqa: PLC0415
+    from orchestrator.aws.images import AwsImages  # noqa: PLC0415
+    from orchestrator.aws.launch_templates import AwsLaunchTemplates  # noqa: PLC0415
+    from orchestrator.aws.machines import AwsMachines  # noqa: PLC0415
+    from orchestrator.aws.notices import AwsNotices  # noqa: PLC0415
+    from orchestrator.aws.objects import S3Objects  # noqa: PLC0415
+    from orchestrator.aws.parameters import SsmParameters  # noqa: PLC0415
+    from orchestrator.aws.session import AwsSession, CredentialSource, Endpoint  # noqa: PLC0415
+    from orchestrator.aws.targets import AwsTargets  # noqa: PLC0415
+    from orchestrator.clock import SystemClock  # noqa: PLC0415
+    from orchestrator.config.prices import load_prices  # noqa: PLC0415
+    from orchestrator.locks import ObjectLocks  # noqa: PLC0415
+    from orchestrator.workflows.rollout.world import RolloutWorld  # noqa: PLC0415
+    from orchestrator.workflows.world import new_run_id  # noqa: PLC0415
+
+    clock = SystemClock()
+    credentials = CredentialSource(environment.credentials.value)
+    session = AwsSession(Endpoint(environment.region, environment.endpoint_url or "", credentials))
+    objects = S3Objects(session, environment.config_bucket, clock)
+    prices = load_prices(place.project).instances
+    return RolloutWorld(
+        environment=environment,
+        fleets=AwsFleets(session),
+        templates=AwsLaunchTemplates(session),
+        targets=AwsTargets(session),
+        images=AwsImages(session, clock),
+        machines=AwsMachines(session, clock),
+        parameters=SsmParameters(session),
+        objects=objects,
+        locks=ObjectLocks(objects, clock, lease=timedelta(seconds=environment.bake.lease_seconds)),
+        identity=AwsIdentity(session),
+        notices=AwsNotices(session),
+        stacks=AwsStacks(session),
+        facts=AwsFacts(session, clock),
+        clock=clock,
+        operator=operator(place.environ),
+        run_id=new_run_id(verb.rpartition(".")[2], clock),
+        hourly_usd={name: float(price) for name, price in prices.items()},
+    )
+
+
+def operator(environ: Mapping[str, str]) -> str:
+    """Return who runs the command, for records: `ann@laptop`; who became root by sudo is still himself."""
+    names = (environ.get(name) for name in ("SUDO_USER", "LOGNAME", "USER"))
+    return f"{next((name for name in names if name), 'unknown')}@{platform.node() or 'unknown'}"
