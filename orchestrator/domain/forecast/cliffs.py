@@ -161,7 +161,7 @@ def _checkpoints(case: _Case) -> Iterator[str]:
                 f"{stretch.percentage} %."
             )
     left = case.shape.replacements - sum(stretch.machines for stretch in way)
-    if left:
+    if left and case.preferences.checkpoint_percentages:
         last = case.preferences.checkpoint_percentages[-1]
         yield f"The refresh ends at its last checkpoint, {last} %: {left} machines stay as they are."
 
