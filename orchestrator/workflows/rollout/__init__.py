@@ -13,6 +13,7 @@ from orchestrator.workflows.rollout.apply import apply
 from orchestrator.workflows.rollout.confirm import confirm
 from orchestrator.workflows.rollout.controls import abort, pause, promote, resume
 from orchestrator.workflows.rollout.observe import observe
+from orchestrator.workflows.rollout.patience import patient
 from orchestrator.workflows.rollout.plan import make_plan
 from orchestrator.workflows.rollout.records import history
 from orchestrator.workflows.rollout.result import RolloutResult
@@ -47,5 +48,6 @@ def observe_and_plan(world: RolloutWorld, target: RolloutTarget, *, optimise: bo
         ConfigError: The environment has no such fleet.
         Refused: The fleet has no group or no image, or another image is being rolled out.
     """
+    world = patient(world)
     world.guard_account()
     return make_plan(world, observe(world, target), optimise=optimise)

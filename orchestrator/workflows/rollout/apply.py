@@ -15,7 +15,7 @@ from orchestrator.workflows.rollout.drive import drive
 from orchestrator.workflows.rollout.follow import follow_foreign, follow_live, is_live
 from orchestrator.workflows.rollout.messages import Messages
 from orchestrator.workflows.rollout.names import command, group_name, lock_name, rollout_id
-from orchestrator.workflows.rollout.patience import persist
+from orchestrator.workflows.rollout.patience import patient, persist
 from orchestrator.workflows.rollout.records import Kept
 from orchestrator.workflows.rollout.result import RolloutResult, outcome
 from orchestrator.workflows.rollout.run import Run, give_pause_back
@@ -41,6 +41,7 @@ def apply(
         WaitTimeout: It still goes on after all the time that it may take.
         Refused: Something else has been begun since the plan was made.
     """
+    world = patient(world)
     world.guard_account()
     if plan.action is Action.ATTACH:
         return attach(world, plan.target, reporter, show)
@@ -79,8 +80,7 @@ def attach(
             run = make_run(world, target, records.reread(world, kept), held, reporter=reporter, show=show)
             run.note(Happened.ATTACHED, f"{world.operator} goes on with {run.record.rollout_id}")
             return drive(run)
-    group = persist(world.clock, group_name(target), lambda: world.fleets.group(group_name(target)))
-    return outcome(target, kept.record, group)
+    return outcome(target, kept.record, world.fleets.group(group_name(target)))
 
 
 @contextmanager
@@ -92,9 +92,7 @@ def hold(world: RolloutWorld, target: RolloutTarget) -> Iterator[HeldLock]:
     """
     name = lock_name(target)
     with ExitStack() as stack:
-        yield persist(
-            world.clock, f"lock {name}", lambda: stack.enter_context(world.locks.hold(name, world.run_id))
-        )
+        yield persist(world.clock, lambda: stack.enter_context(world.locks.hold(name, world.run_id)))
 
 
 def make_run(
@@ -145,10 +143,8 @@ def first_record(world: RolloutWorld, plan: RolloutPlan, *, takes_back: str = ""
 def _refuse_changed(world: RolloutWorld, plan: RolloutPlan) -> None:
     """Refuse to carry out a plan that something else has overtaken."""
     kept = records.latest(world, plan.target.fleet)
-    newest = persist(
-        world.clock, f"refreshes of {plan.group}", lambda: world.fleets.refreshes(plan.group, limit=1)
-    )
-    group = persist(world.clock, plan.group, lambda: world.fleets.group(plan.group))
+    newest = world.fleets.refreshes(plan.group, limit=1)
+    group = world.fleets.group(plan.group)
     is_busy = kept is not None and not kept.record.phase.is_over
     has_refreshed = (newest[0].refresh_id if newest else "") != plan.newest_refresh
     has_moved = group.numbered_version not in (None, plan.source_version)

@@ -8,7 +8,6 @@ asked for it. A command that is killed in between is repaired by the next one of
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 from orchestrator.domain.rollout.decide import checkpoint_reached, percentage_new
 from orchestrator.domain.rollout.plan import RolloutTarget
@@ -20,7 +19,7 @@ from orchestrator.workflows.rollout.apply import attach
 from orchestrator.workflows.rollout.messages import Messages
 from orchestrator.workflows.rollout.names import command
 from orchestrator.workflows.rollout.observe import fleet_of
-from orchestrator.workflows.rollout.patience import persist
+from orchestrator.workflows.rollout.patience import patient
 from orchestrator.workflows.rollout.promotion import continue_promotion
 from orchestrator.workflows.rollout.records import Kept
 from orchestrator.workflows.rollout.result import RolloutResult
@@ -35,6 +34,7 @@ def pause(world: RolloutWorld, target: RolloutTarget) -> RolloutResult:
     Raises:
         Refused: No rollout is under way.
     """
+    world = patient(world)
     kept = _active(world, target)
     now = world.clock.now()
     note = Note(now, Happened.PAUSED, f"paused by {world.operator}")
@@ -45,8 +45,7 @@ def pause(world: RolloutWorld, target: RolloutTarget) -> RolloutResult:
         return replace(record if record.pause else records.noted(record, note), pause=wanted)
 
     kept = records.change(world, kept, how)
-    suspend = partial(world.fleets.suspend, kept.record.group, INSTANCE_REFRESH)
-    persist(world.clock, f"suspend {kept.record.group}", suspend)
+    world.fleets.suspend(kept.record.group, INSTANCE_REFRESH)
     says = f"paused; {command('rollout.resume', target)} goes on, and so does any other command but status"
     return RolloutResult(target, kept.record, is_changed=True, says=(says,))
 
@@ -57,6 +56,7 @@ def resume(world: RolloutWorld, target: RolloutTarget) -> RolloutResult:
     Raises:
         Refused: There was no rollout yet.
     """
+    world = patient(world)
     kept = _latest(world, target)
     if kept.record.pause is None:
         return RolloutResult(target, kept.record, is_changed=False, says=("it was not paused",))
@@ -70,6 +70,7 @@ def promote(world: RolloutWorld, target: RolloutTarget, reporter: Reporter) -> R
     Raises:
         Refused: No rollout is under way, or it waits at no checkpoint.
     """
+    world = patient(world)
     kept = give_pause_back(world, _active(world, target))
     if kept.record.phase is not Phase.PROMOTING:
         kept = _promoting(world, target, kept)
@@ -86,6 +87,7 @@ def abort(world: RolloutWorld, target: RolloutTarget, reporter: Reporter) -> Rol
     Raises:
         Refused: No rollout is under way.
     """
+    world = patient(world)
     kept = want(world, target, Phase.ABORTING, f"aborted by {world.operator}")
     try:
         _cancel_now(world, kept, reporter, target)
@@ -103,7 +105,7 @@ def _promoting(world: RolloutWorld, target: RolloutTarget, kept: Kept) -> Kept:
     if kept.record.phase is not Phase.REFRESHING:
         raise _waits_nowhere(target, f"it is {kept.record.phase}")
     refresh, name = read_refresh(world, kept.record), kept.record.group
-    group = persist(world.clock, name, lambda: world.fleets.group(name))
+    group = world.fleets.group(name)
     is_new = percentage_new(refresh, group, has_head_start=bool(kept.record.passed_checkpoint))
     reached = checkpoint_reached(refresh, is_new)
     if reached <= kept.record.passed_checkpoint:

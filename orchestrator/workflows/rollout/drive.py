@@ -13,7 +13,7 @@ from orchestrator.errors import AwsError
 from orchestrator.workflows.rollout import verify
 from orchestrator.workflows.rollout.look import Onlooker, time_limit_s
 from orchestrator.workflows.rollout.names import command
-from orchestrator.workflows.rollout.patience import persist
+from orchestrator.workflows.rollout.patience import is_passing
 from orchestrator.workflows.rollout.promotion import continue_promotion
 from orchestrator.workflows.rollout.react import Acting
 from orchestrator.workflows.rollout.result import RolloutResult, outcome
@@ -48,8 +48,7 @@ def drive(run: Run) -> RolloutResult:
     while not run.record.phase.is_over:
         _STEPS[run.record.phase](run)
     run.give_pause_back()
-    group = persist(run.world.clock, run.record.group, lambda: run.world.fleets.group(run.record.group))
-    return outcome(run.target, run.record, group)
+    return outcome(run.target, run.record, run.world.fleets.group(run.record.group))
 
 
 def end(run: Run, phase: Phase, says: str) -> None:
@@ -72,7 +71,8 @@ def _closed_if_refused(run: Run, step: Callable[[Run], None]) -> None:
     try:
         step(run)
     except AwsError as error:
-        end(run, Phase.FAILED, f"AWS refused it, nothing was replaced: {error.cause}")
+        if not is_passing(error):
+            end(run, Phase.FAILED, f"AWS refused it, nothing was replaced: {error.cause}")
         raise
 
 

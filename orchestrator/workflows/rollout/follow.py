@@ -15,7 +15,6 @@ from orchestrator.workflows.rollout import records
 from orchestrator.workflows.rollout.look import Onlooker, time_limit_s
 from orchestrator.workflows.rollout.names import command, group_name
 from orchestrator.workflows.rollout.observe import holder
-from orchestrator.workflows.rollout.patience import persist
 from orchestrator.workflows.rollout.react import Telling
 from orchestrator.workflows.rollout.records import Kept
 from orchestrator.workflows.rollout.result import RolloutResult
@@ -46,7 +45,7 @@ def follow_live(
 
 def is_live(world: RolloutWorld, target: RolloutTarget) -> bool:
     """Tell whether a run holds the fleet's lock."""
-    return persist(world.clock, f"lock of {target.name}", lambda: holder(world, target)) is not None
+    return holder(world, target) is not None
 
 
 def follow_foreign(
@@ -59,7 +58,7 @@ def follow_foreign(
         Stranded: It failed or was cancelled.
     """
     name = group_name(target)
-    seen = persist(world.clock, f"refreshes of {name}", lambda: world.fleets.refreshes(name))
+    seen = world.fleets.refreshes(name)
     if not seen:
         return RolloutResult(target, None, is_changed=False, says=("no refresh is under way",))
     ended, last = _watch(world, target, seen[0], None, reporter=reporter, show=show)
@@ -68,7 +67,7 @@ def follow_foreign(
     if ended.ending is Ending.SUCCEEDED:
         says = f"{what}, has succeeded; the fleet's parameter was not written"
         return RolloutResult(target, None, is_changed=False, says=(says,))
-    group = persist(world.clock, name, lambda: world.fleets.group(name))
+    group = world.fleets.group(name)
     kind = RolledBack if ended.ending is Ending.TAKEN_BACK else Stranded
     raise kind(
         what,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.domain.rollout.plan import RolloutTarget
 from orchestrator.domain.stack import EnvironmentStack, stack_name
-from orchestrator.errors import AwsError, NotFound
+from orchestrator.errors import AwsError, NotFound, WaitTimeout
 from orchestrator.workflows.rollout.world import RolloutWorld
 
 TOPIC_OUTPUT = "AlertsTopicArn"
@@ -33,7 +33,7 @@ class Messages:
                 self._topic = _topic_arn(self.world, self.target)
             if self._topic:
                 self.world.notices.publish(self._topic, subject, f"{says}\n")
-        except AwsError as error:
+        except (AwsError, WaitTimeout) as error:
             self.note(f"nobody was told `{what}`: {error.cause}")
 
 

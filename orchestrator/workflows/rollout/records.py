@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 
 from orchestrator.domain.rollout.document import from_json, to_json
 from orchestrator.domain.rollout.record import Happened, Note, RolloutRecord
 from orchestrator.errors import Refused
-from orchestrator.ports import StoredObject
 from orchestrator.workflows.rollout.names import RECORDS, record_key
-from orchestrator.workflows.rollout.patience import persist
 from orchestrator.workflows.rollout.world import RolloutWorld
 
 _RACES = 20
@@ -34,7 +31,7 @@ class Kept:
 
 def latest(world: RolloutWorld, fleet: str) -> Kept | None:
     """Return the record of a fleet's latest rollout, None before the first. Two calls."""
-    keys = persist(world.clock, f"records of {fleet}", lambda: world.objects.keys(f"{RECORDS}{fleet}/"))
+    keys = world.objects.keys(f"{RECORDS}{fleet}/")
     return _read(world, max(keys)) if keys else None
 
 
@@ -45,7 +42,7 @@ def history(world: RolloutWorld, fleet: str) -> tuple[RolloutRecord, ...]:
 
 def newest_first(world: RolloutWorld, fleet: str) -> Iterator[RolloutRecord]:
     """Give the records of a fleet's rollouts, each read when it is asked for."""
-    keys = persist(world.clock, f"records of {fleet}", lambda: world.objects.keys(f"{RECORDS}{fleet}/"))
+    keys = world.objects.keys(f"{RECORDS}{fleet}/")
     for key in sorted(keys, reverse=True):
         if kept := _read(world, key):
             yield kept.record
@@ -58,11 +55,11 @@ def begin(world: RolloutWorld, record: RolloutRecord) -> Kept:
         Refused: There is another one with this id.
     """
     key, body = record_key(record.fleet, record.rollout_id), to_json(record)
-    etag = persist(world.clock, f"record {key}", lambda: world.objects.put(key, body, if_none_match=True))
+    etag = world.objects.put(key, body, if_none_match=True)
     if etag is not None:
         return Kept(record, etag)
     # The answer to our first try may have got lost, and the client tried again.
-    stored = persist(world.clock, f"record {key}", lambda: world.objects.get(key))
+    stored = world.objects.get(key)
     if stored is None or stored.body != body:
         raise Refused(f"rollout of {record.environment}/{record.fleet}", f"there is a record {key} already")
     return Kept(record, stored.etag)
@@ -79,7 +76,7 @@ def change(world: RolloutWorld, kept: Kept, how: Change) -> Kept:
         wanted = how(kept.record)
         if wanted == kept.record:
             return kept
-        written = persist(world.clock, f"record {key}", partial(_put, world, key, to_json(wanted), kept.etag))
+        written = world.objects.put(key, to_json(wanted), if_match=kept.etag)
         if written is not None:
             return Kept(wanted, written)
         kept = reread(world, kept)
@@ -104,12 +101,8 @@ def has_noted(record: RolloutRecord, what: Happened, says: str) -> bool:
     return any((each.what, each.says) == (what, says) for each in record.notes)
 
 
-def _put(world: RolloutWorld, key: str, body: bytes, etag: str) -> str | None:
-    return world.objects.put(key, body, if_match=etag)
-
-
 def _read(world: RolloutWorld, key: str) -> Kept | None:
-    stored: StoredObject | None = persist(world.clock, f"record {key}", lambda: world.objects.get(key))
+    stored = world.objects.get(key)
     if stored is None:
         return None
     try:

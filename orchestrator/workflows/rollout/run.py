@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from orchestrator.domain.rollout.plan import RolloutTarget
@@ -14,7 +13,6 @@ from orchestrator.ports import Reporter
 from orchestrator.workflows.rollout import records
 from orchestrator.workflows.rollout.messages import Messages
 from orchestrator.workflows.rollout.names import command
-from orchestrator.workflows.rollout.patience import persist
 from orchestrator.workflows.rollout.records import Kept
 from orchestrator.workflows.rollout.world import ProgressSink, RolloutWorld
 
@@ -79,10 +77,6 @@ def give_pause_back(world: RolloutWorld, kept: Kept) -> Kept:
     if record.pause is None:
         return kept
     says = f"resumed: {record.pause.by} had paused it at {record.pause.at:%H:%M:%S} UTC"
-    persist(
-        world.clock,
-        f"resume {record.group}",
-        partial(world.fleets.resume, record.group, INSTANCE_REFRESH),
-    )
+    world.fleets.resume(record.group, INSTANCE_REFRESH)
     note = Note(world.clock.now(), Happened.RESUMED, says)
     return records.change(world, kept, lambda each: records.noted(replace(each, pause=None), note))

@@ -16,6 +16,7 @@ from orchestrator.workflows.rollout import records
 from orchestrator.workflows.rollout.look import Onlooker
 from orchestrator.workflows.rollout.names import pointer_name
 from orchestrator.workflows.rollout.observe import find_group, fleet_of, holder
+from orchestrator.workflows.rollout.patience import patient
 from orchestrator.workflows.rollout.world import RolloutWorld
 
 
@@ -47,6 +48,7 @@ def status(world: RolloutWorld, target: RolloutTarget) -> RolloutStatus:
         ConfigError: The environment has no such fleet.
         Refused: It has no group yet.
     """
+    world = patient(world)
     world.guard_account()
     fleet_of(world, target)
     group = find_group(world, target)

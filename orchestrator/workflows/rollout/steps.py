@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 from orchestrator.domain.refresh import InstanceRefresh, RefreshPreferences, RefreshRequest, RefreshStatus
 from orchestrator.domain.rollout.plan import RolloutTarget
 from orchestrator.domain.rollout.record import Happened, Phase, RolloutRecord
-from orchestrator.errors import AwsError, Refused, WaitTimeout
+from orchestrator.errors import AwsError, Refused
 from orchestrator.workflows.rollout.names import command, pointer_name
-from orchestrator.workflows.rollout.patience import LIMIT, is_passing, persist
+from orchestrator.workflows.rollout.patience import LIMIT, is_passing
 from orchestrator.workflows.rollout.run import Run
 from orchestrator.workflows.rollout.world import RolloutWorld
 
@@ -27,17 +26,12 @@ def make_version(run: Run) -> None:
     """Make the launch template's new version from the group's own; the group is not touched."""
     run.check()
     record = run.record
-    number = persist(
-        run.world.clock,
-        f"new version of {record.template_id}",
-        lambda: run.world.templates.create_version(
-            record.template_id,
-            source=record.old_version,
-            ami_id=record.new_ami_id,
-            description=f"slipway {record.rollout_id}",
-            token=record.rollout_id,
-        ),
-        next_command=run.attach_command,
+    number = run.world.templates.create_version(
+        record.template_id,
+        source=record.old_version,
+        ami_id=record.new_ami_id,
+        description=f"slipway {record.rollout_id}",
+        token=record.rollout_id,
     )
     says = f"version {number} of {record.template_id}, with {record.new_ami_id}"
     run.note(Happened.VERSION, says, new_version=number, phase=Phase.VERSIONED)
@@ -64,14 +58,10 @@ def begin_refresh(world: RolloutWorld, record: RolloutRecord) -> str:
 
     Raises:
         Refused: Somebody else's refresh runs.
-        WaitTimeout: AWS has not answered for long.
     """
-    clock, request = (
-        world.clock,
-        RefreshRequest(record.template_id, record.new_version or 0, preferences_left(record)),
-    )
-    what, deadline_s = f"refresh of {record.group}", clock.monotonic_s() + LIMIT.total_seconds()
-    races = 0
+    request = RefreshRequest(record.template_id, record.new_version or 0, preferences_left(record))
+    clock, races = world.clock, 0
+    deadline_s = clock.monotonic_s() + LIMIT.total_seconds()
     while True:
         if found := find_refresh(world, record):
             return found.refresh_id
@@ -79,12 +69,11 @@ def begin_refresh(world: RolloutWorld, record: RolloutRecord) -> str:
             return world.fleets.start_refresh(record.group, request)
         except AwsError as error:
             races += error.code == IN_PROGRESS
-            if error.code != IN_PROGRESS and not is_passing(error):
+            is_hopeless = error.code != IN_PROGRESS and not is_passing(error)
+            if is_hopeless or clock.monotonic_s() > deadline_s:
                 raise
             if races >= _RACES:
                 raise _another_runs(record) from error
-            if clock.monotonic_s() > deadline_s:
-                raise WaitTimeout(what, error.cause, next_command=_again(record)) from error
         clock.sleep(_PAUSE_S)
 
 
@@ -112,13 +101,8 @@ def preferences_left(record: RolloutRecord) -> RefreshPreferences:
 
 def find_refresh(world: RolloutWorld, record: RolloutRecord) -> InstanceRefresh | None:
     """Return the refresh that a run has begun for the rollout and not written down, None if there is none."""
-    seen = persist(
-        world.clock,
-        f"refreshes of {record.group}",
-        lambda: world.fleets.refreshes(record.group, limit=_LOOKED_BACK),
-    )
     known = {record.newest_refresh_before, *record.refresh_ids} - {""}
-    for refresh in seen:
+    for refresh in world.fleets.refreshes(record.group, limit=_LOOKED_BACK):
         if refresh.refresh_id in known:
             return None
         if (refresh.template_id, refresh.version) == (record.template_id, record.new_version):
@@ -128,11 +112,7 @@ def find_refresh(world: RolloutWorld, record: RolloutRecord) -> InstanceRefresh 
 
 def read_refresh(world: RolloutWorld, record: RolloutRecord) -> InstanceRefresh:
     """Return the refresh that carries a rollout out."""
-    return persist(
-        world.clock,
-        f"refresh {record.refresh_id}",
-        lambda: world.fleets.refresh(record.group, record.refresh_id),
-    )
+    return world.fleets.refresh(record.group, record.refresh_id)
 
 
 def cancel(world: RolloutWorld, record: RolloutRecord) -> None:
@@ -140,8 +120,7 @@ def cancel(world: RolloutWorld, record: RolloutRecord) -> None:
     refresh = read_refresh(world, record)
     if not refresh.status.is_active or refresh.status is RefreshStatus.CANCELLING:
         return
-    what = f"cancel {refresh.refresh_id}"
-    persist(world.clock, what, partial(_unless_over, world.fleets.cancel_refresh, record))
+    _unless_over(world.fleets.cancel_refresh, record)
 
 
 def take_back(world: RolloutWorld, record: RolloutRecord) -> None:
@@ -149,9 +128,8 @@ def take_back(world: RolloutWorld, record: RolloutRecord) -> None:
     refresh = read_refresh(world, record)
     if not refresh.status.is_active or refresh.status.is_rolling_back:
         return
-    what = f"roll {refresh.refresh_id} back"
     try:
-        persist(world.clock, what, partial(_unless_over, world.fleets.rollback_refresh, record))
+        _unless_over(world.fleets.rollback_refresh, record)
     except AwsError as error:
         if error.code != IRREVERSIBLE:
             raise
@@ -163,9 +141,8 @@ def point(run: Run) -> None:
     world, record = run.world, run.record
     run.check()
     name = pointer_name(run.target)
-    persist(world.clock, f"parameter {name}", partial(world.parameters.put, name, record.new_ami_id))
-    set_default = partial(world.templates.set_default, record.template_id, record.new_version or 0)
-    persist(world.clock, f"default version of {record.template_id}", set_default)
+    world.parameters.put(name, record.new_ami_id)
+    world.templates.set_default(record.template_id, record.new_version or 0)
     says = f"{name} is {record.new_ami_id}, and version {record.new_version} the default"
     run.note(Happened.POINTER, says)
 

@@ -13,6 +13,7 @@ from orchestrator.workflows.rollout.controls import want
 from orchestrator.workflows.rollout.messages import Messages
 from orchestrator.workflows.rollout.names import command
 from orchestrator.workflows.rollout.observe import fleet_of, observe
+from orchestrator.workflows.rollout.patience import patient
 from orchestrator.workflows.rollout.plan import make_plan
 from orchestrator.workflows.rollout.records import Kept
 from orchestrator.workflows.rollout.result import RolloutResult
@@ -29,6 +30,7 @@ def rollback(
         Refused: There is nothing to take back.
         Stranded: AWS could not go back.
     """
+    world = patient(world)
     world.guard_account()
     fleet_of(world, target)
     kept = records.latest(world, target.fleet)

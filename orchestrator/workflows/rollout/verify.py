@@ -11,7 +11,7 @@ from orchestrator.domain.rollout.machines import not_rolled_out, not_taken_back
 from orchestrator.domain.rollout.record import RolloutRecord
 from orchestrator.errors import AwsError
 from orchestrator.workflows.rollout.names import pointer_name
-from orchestrator.workflows.rollout.patience import is_passing, persist
+from orchestrator.workflows.rollout.patience import is_passing
 from orchestrator.workflows.rollout.run import Run
 from orchestrator.workflows.rollout.world import RolloutWorld
 
@@ -80,5 +80,4 @@ def _not_taken_back(world: RolloutWorld, record: RolloutRecord) -> Iterator[str]
 def is_untouched(run: Run) -> bool:
     """Tell whether the fleet's parameter still names what it named when the rollout began."""
     world, record, name = run.world, run.record, pointer_name(run.target)
-    found = persist(world.clock, f"parameter {name}", lambda: world.parameters.get([name]))
-    return found.get(name, "") == record.pointer_before
+    return world.parameters.get([name]).get(name, "") == record.pointer_before

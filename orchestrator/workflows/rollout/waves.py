@@ -19,6 +19,7 @@ from orchestrator.ports import Reporter
 from orchestrator.workflows.rollout.apply import apply
 from orchestrator.workflows.rollout.confirm import confirm
 from orchestrator.workflows.rollout.observe import observe
+from orchestrator.workflows.rollout.patience import patient
 from orchestrator.workflows.rollout.plan import make_plan
 from orchestrator.workflows.rollout.result import RolloutResult
 from orchestrator.workflows.rollout.world import ProgressSink, RolloutWorld
@@ -66,7 +67,7 @@ def way(worlds: Sequence[RolloutWorld], *, ami_id: str = "") -> tuple[Leg, ...]:
     chosen: dict[str, str] = {}
     legs: list[Leg] = []
     problems: list[str] = []
-    for world in worlds:
+    for world in map(patient, worlds):
         world.guard_account()
         images = _published(world)
         for name, fleet in world.environment.fleets.items():
