@@ -126,7 +126,7 @@ def test_a_second_demo_has_nothing_to_roll(stage: Stage) -> None:
     [again] = stage.roll()
     assert (again.ami_id, again.report) == (stage.lab.new, None)
     assert len(stage.load.asked) == begun
-    assert again.line() == f"api runs {stage.lab.new}, the next image, since an earlier demo"
+    assert again.line() == f"the next image {stage.lab.new} was rolled out by an earlier demo"
 
 
 def test_a_failed_request_is_told_with_what_failed(stage: Stage) -> None:

@@ -64,7 +64,7 @@ class Rolled:
     def line(self) -> str:
         """Return it as an operator reads it."""
         if self.report is None:
-            return f"{FLEET} runs {self.ami_id}, the {self.variant} image, since an earlier demo"
+            return f"the {self.variant} image {self.ami_id} was rolled out by an earlier demo"
         verb = "was rolled out" if self.phase is Phase.SUCCEEDED else "was taken back"
         took = f" in {self.took_s:.0f} s" if self.took_s else ""
         return f"the {self.variant} image {verb}{took}: {load_text(self.report)}"

@@ -28,9 +28,22 @@ class Demo:
         return _client(service, self.project.port)
 
     def images(self) -> dict[str, dict[str, Any]]:
-        """Return our images by class."""
+        """Return the newest of our images by class."""
         found = self.client("ec2").describe_images(Owners=["self"])["Images"]
-        return {image["Name"].rpartition("-")[0]: image for image in found}
+        return {
+            image["Name"].rpartition("-")[0]: image
+            for image in sorted(found, key=lambda image: image["CreationDate"])
+        }
+
+    def image_of(self, fleet: str) -> dict[str, Any]:
+        """Return the image that a fleet runs, by its parameter."""
+        [found] = self.client("ec2").describe_images(ImageIds=[self.pointer(fleet)])["Images"]
+        return dict(found)
+
+    def pointer(self, fleet: str) -> str:
+        """Return what the parameter says that a fleet runs."""
+        answer = self.client("ssm").get_parameter(Name=f"/slipway/sandbox/{fleet}/ami")
+        return str(answer["Parameter"]["Value"])
 
     def machines(self, environment: str, fleet: str) -> list[dict[str, Any]]:
         """Return the running machines of a fleet, oldest first."""
