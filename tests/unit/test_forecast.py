@@ -123,14 +123,30 @@ def test_machines_that_match_already_count_for_checkpoints() -> None:
     shape = FleetShape({"a": 6}, {"a": 4}, 10, 20)
     preferences = RefreshPreferences(90, checkpoint_percentages=(20, 50, 100), checkpoint_delay_s=600)
     course = forecast(shape, preferences, TIMING)
-    assert [(each.percentage, each.machines) for each in course.checkpoints] == [(50, 5), (100, 10)]
+    assert [(each.percentage, each.machines) for each in course.checkpoints] == [(20, 4), (50, 5), (100, 10)]
+    assert course.checkpoints[0].reached_s == Spread.exactly(0)
+    assert course.batches[0] == Batch(600, 1)
 
 
 def test_machines_that_are_left_alone_keep_a_checkpoint_out_of_reach() -> None:
     shape = FleetShape({"a": 6}, {"a": 4}, 10, 20, not_matching=4)
     preferences = RefreshPreferences(90, checkpoint_percentages=(50, 80, 100), checkpoint_delay_s=600)
     course = forecast(shape, preferences, TIMING)
-    assert [(each.percentage, each.machines) for each in course.checkpoints] == [(50, 5), (100, 6)]
+    assert [(each.percentage, each.machines) for each in course.checkpoints] == [(50, 5)]
+    assert [batch.machines for batch in course.batches] == [1] * 6
+
+
+def test_a_checkpoint_that_the_last_machine_reaches_is_waited_at_if_it_is_not_the_last() -> None:
+    shape = FleetShape({"a": 1}, {"a": 3}, 4, 8, not_matching=3)
+    preferences = RefreshPreferences(100, 200, checkpoint_percentages=(10, 100), checkpoint_delay_s=600)
+    assert forecast(shape, preferences, TIMING).duration_s.likely == 660 + 600
+
+
+def test_machines_that_the_group_lacks_come_as_new_ones() -> None:
+    shape = FleetShape({"a": 8}, {}, 10, 20)
+    preferences = RefreshPreferences(90, checkpoint_percentages=(50, 100), checkpoint_delay_s=600)
+    course = forecast(shape, preferences, TIMING)
+    assert [each.percentage for each in course.checkpoints] == [50, 100]
 
 
 def test_nothing_to_replace_takes_no_time() -> None:
@@ -191,5 +207,5 @@ def test_the_last_of_many_decides_how_long_a_batch_takes() -> None:
 def test_launches_that_fail_by_habit_take_their_time() -> None:
     boots = Timing(Spread.exactly(60), 0, Spread.exactly(0), failure_share=0.1)
     one = forecast(fleet(1), RefreshPreferences(0), boots).duration_s
-    assert one.likely == pytest.approx(60 + 0.1 * 75 + 0.01 * 90 + 0.001 * 120, abs=0.1)
+    assert one.likely == pytest.approx(60 + (0.1 + 0.01 + 0.001) * 75, abs=0.1)
     assert one.low == 60

@@ -12,7 +12,7 @@ from orchestrator.domain.forecast.order_statistics import expected_last, late_la
 
 # A failed launch is made again after a while; AWS does not say how long.
 _RETRY_S = 15.0
-_ROUNDS = 6
+_TURNS = 6
 
 LastOf = Callable[[Spread, int], float]
 
@@ -26,7 +26,7 @@ class Pace:
 
     def warm_s(self, machines: int) -> float:
         """Return how long it takes from the launch of machines until all of them count."""
-        return self.last_of(self.timing.boot_s, machines) + self._again_s(machines) + self.timing.warmup_s
+        return self._up_s(machines) + self.timing.warmup_s
 
     def gone_s(self, machines: int) -> float:
         """Return how long it takes until all of these machines have left."""
@@ -43,18 +43,27 @@ class Pace:
         at_once = self.gone_s(machines - later)
         return max(self.warm_s(machines) + self.gone_s(later), at_once)
 
-    def _again_s(self, machines: int) -> float:
-        """Return what launches that fail add: of those made again some fail again."""
-        share = self.timing.failure_share
+    def _up_s(self, machines: int) -> float:
+        """Return how long it takes until the last of machines is in service.
+
+        A launch that fails does so after about the time of a boot, and is made again; of those made again
+        some fail again. Of every number of turns that a batch may need, the average is taken.
+        """
+        boot_s, share = self.timing.boot_s, self.timing.failure_share
+        longest = self.last_of(boot_s, machines)
         if not share or self.last_of is fastest:
-            return 0.0
-        added = 0.0
-        for turn in range(1, _ROUNDS + 1):
+            return longest
+        usual_s = expected_last(boot_s, 1)
+        chance = 1.0
+        total = 0.0
+        for turn in range(1, _TURNS + 1):
             failing = share**turn
-            chance = 1 - (1 - failing) ** machines
+            goes_on = 1 - (1 - failing) ** machines
+            total += (chance - goes_on) * longest
+            chance = goes_on
             again = max(1, round(machines * failing))
-            added += chance * (_RETRY_S * 2 ** (turn - 1) + self.last_of(self.timing.boot_s, again))
-        return added
+            longest = max(longest, turn * (usual_s + _RETRY_S) + self.last_of(boot_s, again))
+        return total + chance * longest
 
 
 def fastest(spread: Spread, machines: int) -> float:

@@ -46,32 +46,37 @@ class Stretch:
 def stretches(shape: FleetShape, preferences: RefreshPreferences) -> tuple[Stretch, ...]:
     """Return the stretches of a refresh.
 
-    A checkpoint is reached when its share of the group's machines is new; those that match already count.
-    If the last one is below 100 the refresh ends there.
+    A checkpoint is reached when its share of the group's machines is new. Those that match already count, so
+    that one may be reached, and waited at, before anything is replaced. If the last one is below 100 the
+    refresh ends there.
     """
+    if not shape.replacements:
+        return ()
     percentages = preferences.checkpoint_percentages or (_WHOLE,)
     delay_s = preferences.checkpoint_delay_s
     delay_s = DEFAULT_CHECKPOINT_DELAY_S if delay_s is None else delay_s
     found: list[Stretch] = []
     done = 0
     for stop, reached in _stops(shape, percentages):
-        is_last = stop >= shape.replacements or reached[-1] == percentages[-1]
+        is_last = not reached or reached[-1] in (percentages[-1], _WHOLE)
         shown = reached[-1] if reached and preferences.checkpoint_percentages else None
         found.append(Stretch(stop - done, shown, reached[:-1], 0.0 if is_last else float(delay_s)))
         done = stop
+        if is_last:
+            break
     return tuple(found)
 
 
 def _stops(shape: FleetShape, percentages: tuple[int, ...]) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Yield after how many replacements to stop, and which percentages are reached with that."""
+    """Yield after how many replacements to stop, and which percentages are reached with that.
+
+    Machines that are left as they are keep the highest out of reach: the refresh ends without them. What the
+    group lacks is launched as new machines.
+    """
+    given = shape.matching + max(0, shape.desired - shape.in_service)
     stops: dict[int, tuple[int, ...]] = {}
     for percentage in percentages:
-        needed = share_up(shape.desired, percentage) - shape.matching
-        is_whole = percentage == _WHOLE
-        stop = shape.replacements if is_whole else min(needed, shape.replacements)
-        if stop <= 0:
-            continue
-        # Machines that are left as they are may keep a checkpoint out of reach.
-        is_reached = is_whole or needed <= stop
-        stops[stop] = stops.get(stop, ()) + ((percentage,) if is_reached else ())
+        needed = max(0, share_up(shape.desired, percentage) - given)
+        stop = min(needed, shape.replacements)
+        stops[stop] = stops.get(stop, ()) + ((percentage,) if needed <= stop else ())
     yield from sorted(stops.items())
