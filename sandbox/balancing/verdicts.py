@@ -43,10 +43,17 @@ class Verdicts:
         self._sources = sources
         self._verdicts: dict[tuple[str, str], Verdict] = {}
         self.view = View()
+        # Target groups as nodes have them, with the names of their targets, by ARNs of balancer and group.
+        self._carried: dict[tuple[str, str], tuple[TargetGroup, frozenset[str]]] = {}
 
     def follow(self, view: View) -> None:
         """Judge the targets of a new view, and forget those that are registered no more."""
         self.view = view
+        self._carried = {
+            (balancer.arn, group.arn): (group, frozenset(target.name for target in group.targets))
+            for balancer in view.balancers.values()
+            for group in balancer.groups
+        }
         groups = self._sources.elbv2().target_groups.values()
         registered = {(group.arn, _name(entry)) for group in groups for entry in group.targets.values()}
         self._verdicts = {key: each for key, each in self._verdicts.items() if key in registered}
@@ -70,10 +77,8 @@ class Verdicts:
             if instance.nics[0].subnet.availability_zone not in self._zones(arn):
                 return self._unused(health.ZONE_NOT_IN_USE)
         balancer = self.view.balancers.get(arn)
-        carried = (
-            next((each for each in balancer.groups if each.arn == group.arn), None) if balancer else None
-        )
-        if balancer is None or carried is None or all(target.name != name for target in carried.targets):
+        carried, names = self._carried.get((arn, group.arn), (None, frozenset()))
+        if balancer is None or carried is None or name not in names:
             return Verdict(TargetState.INITIAL, self._sources.now(), *health.REGISTERING)
         return self._see(balancer, carried, name=name, seen=self._nodes.checks())
 
