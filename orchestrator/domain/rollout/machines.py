@@ -55,8 +55,7 @@ def not_rolled_out(
         if not each.is_of(template_id, version):
             yield f"{each.instance_id} is of version {each.version}"
     yield from (f"{each.instance_id} is unhealthy" for each in group.in_service if not each.is_healthy)
-    if len(group.in_service) < group.desired_capacity:
-        yield f"{len(group.in_service)} of {group.desired_capacity} machines are in service"
+    yield from _missing(group)
     if group.desired_capacity >= len(group.zones):
         empty = [zone for zone, count in group.by_zone().items() if not count]
         yield from (f"no machine is in service in {zone}" for zone in empty)
@@ -72,9 +71,15 @@ def _to_be_new(group: FleetGroup, preferences: RefreshPreferences) -> Iterator[F
 
 
 def not_taken_back(group: FleetGroup, template_id: str, version: int) -> Iterator[str]:
-    """Give the machines that are still of a version that was taken back."""
+    """Give what keeps a fleet from being what it was: machines of the version taken back, or too few."""
     for each in group.instances:
         if each.is_of(template_id, version) and not is_leaving(each):
             yield f"{each.instance_id} is still of version {version}"
     if group.numbered_version == version:
         yield f"the group still names version {version}"
+    yield from _missing(group)
+
+
+def _missing(group: FleetGroup) -> Iterator[str]:
+    if len(group.in_service) < group.desired_capacity:
+        yield f"{len(group.in_service)} of {group.desired_capacity} machines are in service"

@@ -73,6 +73,8 @@ def _closed_if_refused(run: Run, step: Callable[[Run], None]) -> None:
     except AwsError as error:
         if not is_passing(error):
             end(run, Phase.FAILED, f"AWS refused it, nothing was replaced: {error.cause}")
+        error.state = error.state or "no machine was replaced, and the group is as it was"
+        error.next_command = error.next_command or f"do what AWS asks for, then {run.attach_command}"
         raise
 
 
