@@ -142,3 +142,22 @@ def test_a_proposal_says_what_it_saves() -> None:
         "It would take 38 min instead of 3 h 45 min, with at least 20 machines in service instead of 20, "
         "at most 29 instead of 21 running, and $0.37 instead of $0.37 of surge.",
     )
+
+
+def test_a_proposal_says_when_nothing_is_faster() -> None:
+    shape = FleetShape({"a": 10}, {}, 10, 20)
+    timing = Timing(Spread.exactly(60), 300, Spread.exactly(300))
+    limits = Limits(least_in_service=10)
+    best = optimise(shape, timing, limits)
+    assert best.course is not None
+    assert best.lines(best.course) == ("Nothing within the limits is faster than 11 min.",)
+
+
+def test_a_slower_proposal_is_made_where_what_would_be_done_breaks_a_limit() -> None:
+    shape = FleetShape({"a": 10}, {}, 10, 20)
+    timing = Timing(Spread.exactly(60), 300, Spread.exactly(300))
+    current = forecast(shape, RefreshPreferences(100, 200), timing)
+    proposal = optimise(shape, timing, Limits(least_in_service=10, most_running=15))
+    assert proposal.course is not None
+    assert proposal.course.duration_s.likely > current.duration_s.likely
+    assert proposal.lines(current)[0] == "Replace at 100 to 150 %."

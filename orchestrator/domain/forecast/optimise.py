@@ -41,11 +41,20 @@ class Limits:
     surge_usd: float | None = None
     preferences: RefreshPreferences = RefreshPreferences()
 
+    def allow(self, *, least_in_service: int, most_running: int, surge_usd: float) -> bool:
+        """Tell whether a course keeps to them."""
+        return (
+            least_in_service >= self.least_in_service
+            and (self.most_running is None or most_running <= self.most_running)
+            and (self.surge_usd is None or surge_usd <= self.surge_usd + _CENT)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """The preferences that finish soonest, and their course; None for both if nothing keeps to the limits."""
 
+    limits: Limits
     preferences: RefreshPreferences | None
     course: Course | None
 
@@ -53,6 +62,13 @@ class Proposal:
         """Return in sentences what is proposed, and what it saves against what would be done."""
         if self.preferences is None or self.course is None:
             return ("No percentages keep to the capacity, the budget and the quotas at once.",)
+        is_allowed = self.limits.allow(
+            least_in_service=current.least_in_service,
+            most_running=current.most_running,
+            surge_usd=current.surge_usd,
+        )
+        if is_allowed and current.duration_s.likely <= self.course.duration_s.likely + 1:
+            return (f"Nothing within the limits is faster than {time_of(current.duration_s.likely)}.",)
         most = self.preferences.max_healthy_percentage or _WHOLE
         checkpoints = ", ".join(str(each) for each in self.preferences.checkpoint_percentages)
         proposed, planned = self.course.duration_s.likely, current.duration_s.likely
@@ -85,9 +101,9 @@ def optimise(shape: FleetShape, timing: Timing, limits: Limits) -> Proposal:
         if _is_within(limits, shape, outline := sketch(shape, preferences, timing))
     ]
     if not finals:
-        return Proposal(None, None)
+        return Proposal(limits, None, None)
     _, best = min(finals, key=lambda found: found[0])
-    return Proposal(best, forecast(shape, best, timing))
+    return Proposal(limits, best, forecast(shape, best, timing))
 
 
 def _rank(outline: Sketch) -> tuple[float, ...]:
@@ -101,11 +117,10 @@ def _rank(outline: Sketch) -> tuple[float, ...]:
 
 
 def _is_within(limits: Limits, shape: FleetShape, outline: Sketch) -> bool:
-    surge_usd = outline.surge_machine_hours * shape.machine_usd_per_hour
-    return (
-        outline.least_in_service >= limits.least_in_service
-        and (limits.most_running is None or outline.most_running <= limits.most_running)
-        and (limits.surge_usd is None or surge_usd <= limits.surge_usd + _CENT)
+    return limits.allow(
+        least_in_service=outline.least_in_service,
+        most_running=outline.most_running,
+        surge_usd=outline.surge_machine_hours * shape.machine_usd_per_hour,
     )
 
 
