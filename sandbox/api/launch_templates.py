@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateV
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,7 @@ def install(patches: Patches) -> None:
     )
     patches.replace(EC2Backend, "modify_launch_template", _known(EC2Backend.modify_launch_template))
     patches.replace(LaunchTemplates, "describe_launch_templates", _describe)
+    patches.replace(LaunchTemplates, "describe_launch_template_versions", _describe_versions)
     patches.replace(EC2Backend, "delete_launch_template", _existing(EC2Backend.delete_launch_template))
 
 
@@ -152,6 +154,23 @@ def _describe(response: Any) -> ActionResult:
     end = begin + (response._get_int_param("MaxResults") or _PAGE)
     shown = [_shown(response, template) for template in found[begin:end]]
     return ActionResult({"LaunchTemplates": shown, "NextToken": str(end) if end < len(found) else None})
+
+
+def _describe_versions(response: Any) -> ActionResult:
+    """Show versions in pages of 200, as AWS does; moto shows 15 and keeps the others to itself."""
+    found = response.ec2_backend.describe_launch_template_versions(
+        template_name=response._get_param("LaunchTemplateName"),
+        template_id=response._get_param("LaunchTemplateId"),
+        versions=response._get_param("Versions", []),
+        min_version=response._get_int_param("MinVersion"),
+        max_version=response._get_int_param("MaxVersion"),
+        max_results=sys.maxsize,
+    )
+    begin = int(response._get_param("NextToken") or 0)
+    end = begin + (response._get_int_param("MaxResults") or _PAGE)
+    shown = [_version(response, template, version) for template, version in found[begin:end]]
+    next_token = str(end) if end < len(found) else None
+    return ActionResult({"LaunchTemplateVersions": shown, "NextToken": next_token})
 
 
 def _version(response: Any, template: Any, version: Any) -> dict[str, Any]:
