@@ -122,9 +122,11 @@ def _shape(
     group = observation.group
     stays_protected = preferences.scale_in_protected_instances is ProtectedInstances.IGNORE
 
+    def matches(machine: FleetInstance) -> bool:
+        return choice.version is not None and machine.is_of(group.template_id, choice.version)
+
     def stays(machine: FleetInstance) -> bool:
-        is_there = choice.version is not None and machine.is_of(group.template_id, choice.version)
-        return is_there or (machine.is_protected and stays_protected)
+        return matches(machine) or (machine.is_protected and stays_protected)
 
     return FleetShape(
         to_replace=_by_zone(each for each in group.in_service if not stays(each)),
@@ -132,6 +134,7 @@ def _shape(
         desired=group.desired_capacity,
         max_size=group.max_size,
         machine_usd_per_hour=world.hourly_usd.get(observation.source.instance_type, 0.0),
+        not_matching=sum(stays(each) and not matches(each) for each in group.in_service),
     )
 
 
