@@ -167,7 +167,7 @@ class Lab:
             **{"class": "api"},
             instance_type="t3.small",
             min_size=1,
-            max_size=max(8, 2 * self.machines),
+            max_size=min(1000, max(8, 2 * self.machines)),
             rollout=Rollout(**self.policy),
         )
         return Environment(
