@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,7 @@ from tests.unit.rollout_samples import (
     waiting,
 )
 
+PROJECT = Path(__file__).resolve().parents[2]
 COLUMNS = 100
 REFUSAL = Finding(
     "vcpu-quota",
@@ -81,6 +83,15 @@ def test_the_course_is_a_picture_to_scale() -> None:
         " 9:20                                     ━━━━━  1 machine",
         "10:40                                         ╵  all machines are new, 9:40 to 13:00",
     )
+
+
+def test_the_documentation_shows_what_a_plan_shows() -> None:
+    told = (PROJECT / "docs" / "rollouts.md").read_text("utf-8")
+    assert "\n".join(course_lines(COURSE, delay_s=300)) in told
+    shown = text(PLAN).splitlines()
+    assert [line for line in shown if line.startswith(("in service", "time", "surge"))] == [
+        line for line in told.splitlines() if line.startswith(("in service", "time  ", "surge"))
+    ]
 
 
 def test_many_batches_are_gathered_by_size() -> None:
