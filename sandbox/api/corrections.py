@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from sandbox.api import (
+    answers,
     aws_policies,
     certificates,
     dependencies,
@@ -22,6 +23,7 @@ from sandbox.api import (
 from sandbox.api.patches import Patches
 
 _MODULES = (
+    answers,
     aws_policies,
     certificates,
     dependencies,

@@ -8,7 +8,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from moto.core.base_backend import AccountSpecificBackend, BackendDict
-from moto.core.serialize import AttributePickerContext, XFormedAttributePicker
 from moto.ec2.exceptions import InvalidInstanceIdError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.core import TaggedEC2Resource
@@ -24,8 +23,6 @@ def install(patches: Patches) -> None:
     patches.replace(EC2Backend, "get_instance", _known_instance)
     for kind in (BackendDict, AccountSpecificBackend):
         patches.replace(kind, "__getitem__", _there_first(kind.__getitem__))
-    original = XFormedAttributePicker.get_possible_keys
-    patches.replace(XFormedAttributePicker, "get_possible_keys", _remembering(original))
 
 
 def instance(backend: Any, instance_id: str) -> Any | None:
@@ -109,31 +106,3 @@ class _Instances:
 
 
 _INSTANCES = _Instances()
-
-
-def _remembering(original: Callable[..., Iterable[str]]) -> Callable[..., Iterable[str]]:
-    """Ask once under which names moto's objects may hold a member of an answer: it depends on types alone."""
-    remembered: dict[Any, list[str]] = {}
-
-    def get_possible_keys(picker: XFormedAttributePicker, context: AttributePickerContext) -> Iterable[str]:
-        shape = context.shape
-        about = (
-            type(context.obj),
-            context.key,
-            context.service_model.service_name if context.service_model else None,
-            tuple(picker.alias_providers),
-            *(
-                ()
-                if shape is None
-                else (shape.name, shape.serialization.get("name"), getattr(_parent(shape), "name", None))
-            ),
-        )
-        if about not in remembered:
-            remembered[about] = list(original(picker, context))
-        return remembered[about]
-
-    return get_possible_keys
-
-
-def _parent(shape: Any) -> Any:
-    return getattr(shape, "parent", None)
