@@ -86,7 +86,7 @@ def _follow(run: Run) -> None:
     elif ended.ending is Ending.TAKEN_BACK:
         _end_taken_back(run, ended)
     elif ended.ending is Ending.CANCELLED:
-        _end_cancelled(run, ended)
+        _end_cancelled(run, ended, last.refresh.refresh_id)
     else:
         end(run, Phase.FAILED, f"{ended.why}; {_serving(last)}")
 
@@ -130,9 +130,8 @@ def _end_taken_back(run: Run, ended: Ended) -> None:
     end(run, Phase.ROLLED_BACK, why)
 
 
-def _end_cancelled(run: Run, ended: Ended) -> None:
-    """Tell who cancelled the refresh: a promotion goes on with another, an abort is the end."""
-    refresh_id = run.record.refresh_id
+def _end_cancelled(run: Run, ended: Ended, refresh_id: str) -> None:
+    """Tell who cancelled a refresh: a promotion goes on with another, an abort is the end."""
     run.reread()
     record = run.record
     if record.phase is Phase.PROMOTING:
