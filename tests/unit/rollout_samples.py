@@ -39,7 +39,7 @@ COURSE = Course(
     least_in_service=4,
     most_running=6,
     surge_machine_hours=0.35,
-    surge_usd=0.0073,
+    surge_usd=0.0123,
     cliffs=("4 machines at 150 % go two by two; at 200 % all four go at once",),
 )
 PLAN = RolloutPlan(

@@ -40,7 +40,7 @@ def test_a_fleet_at_rest_says_what_runs_and_what_can_be_done() -> None:
     assert "fleet        4 in service, 4 desired (0 to 8), group slipway-dev-api" in text
     assert "4 machines of version 1: ami-00000000000000001, which the group names" in text
     assert "pointer      ami-00000000000000001" in text
-    assert text.endswith(f"next         {ROLL} --dry-run, to see what a rollout would do")
+    assert text.endswith(f"next         {ROLL} --dry-run, to foresee one")
 
 
 def test_a_rollout_without_its_command_asks_for_somebody_to_guard_it() -> None:
@@ -51,7 +51,7 @@ def test_a_rollout_without_its_command_asks_for_somebody_to_guard_it() -> None:
     assert "2 machines of version 2: ami-00000000000000002\n" in text
     assert "phase        refreshing" in text
     assert "checkpoint   50 % reached at" in text
-    assert f"next         {ROLL}, to go on with it: NOBODY GUARDS IT NOW" in text
+    assert f"next         {ROLL}, to guard it: NOBODY DOES NOW" in text
     assert "next         invoke rollout.promote --environment dev --fleet api" in text
     assert "next         invoke rollout.rollback --environment dev --fleet api" in text
 
@@ -63,7 +63,7 @@ def test_a_rollout_that_is_over_says_how_it_ended() -> None:
     assert text.startswith("dev/api: nothing is under way\n")
     assert "phase        succeeded: every machine runs ami-00000000000000002, version 2" in text
     assert "Successful after" in text
-    assert text.endswith("--dry-run, to see what a rollout would do")
+    assert text.endswith("--dry-run, to foresee one")
 
 
 def test_the_status_is_json() -> None:

@@ -16,6 +16,7 @@ WIDTH = 100
 _LABEL = 13
 _DIFFERENCES_SHOWN = 4  # of each kind; --json has them all
 _ZONES_SHOWN = 8
+_CENT = 0.01
 
 
 def wrapped(text: str, width: int, indent: str) -> list[str]:
@@ -144,7 +145,9 @@ def _surge(plan: RolloutPlan) -> str:
     hours = plan.course.surge_machine_hours
     if not hours:
         return "none: no machine runs beside the fleet"
-    return f"{hours:,.1f} machine-hours beside the fleet, about ${plan.course.surge_usd:,.2f}"
+    usd = plan.course.surge_usd
+    cost = f"about ${usd:,.2f}" if usd >= _CENT else "less than a cent"
+    return f"{hours:,.1f} machine-hours beside the fleet, {cost}"
 
 
 def _finding_lines(plan: RolloutPlan) -> list[str]:

@@ -85,10 +85,10 @@ def _next(status: RolloutStatus) -> Iterator[str]:
     target, progress, record = status.target, status.progress, status.record
     is_active = bool(progress and progress.refresh.status.is_active)
     if not is_active and (record is None or record.phase.is_over):
-        yield f"{command('rollout', target, '--dry-run')}, to see what a rollout would do"
+        yield f"{command('rollout', target, '--dry-run')}, to foresee one"
         return
-    watches = "watch" if status.held_by else "go on with it: NOBODY GUARDS IT NOW"
-    yield f"{command('rollout', target)}, to {watches}"
+    goes_on = "watch it" if status.held_by else "guard it: NOBODY DOES NOW" if is_active else "finish it"
+    yield f"{command('rollout', target)}, to {goes_on}"
     if progress and is_active and not progress.refresh.status.is_rolling_back:
         yield from _ways(status, record)
 
