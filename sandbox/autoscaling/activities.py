@@ -24,6 +24,9 @@ class Status(StrEnum):
     CANCELLED = "Cancelled"
 
 
+LAUNCHING = "Launching a new EC2 instance"
+TERMINATING = "Terminating EC2 instance"
+
 _PROGRESS = {
     Status.PRE_IN_SERVICE: 30,
     Status.IN_PROGRESS: 50,
@@ -132,6 +135,11 @@ def replaces(now: datetime) -> str:
         f"At {moment(now)} an instance was launched in response to an unhealthy instance needing to be "
         "replaced."
     )
+
+
+def refreshes(now: datetime) -> str:
+    """Return the cause of a launch in place of what a refresh ends."""
+    return f"At {moment(now)} an instance was launched in response to an instance refresh."
 
 
 def out_of_service(now: datetime, why: str) -> str:

@@ -14,6 +14,7 @@ from sandbox.autoscaling.activities import moment
 from sandbox.autoscaling.group import LaunchOrder, TemplateReference
 from sandbox.autoscaling.member import TemplateVersion
 from sandbox.autoscaling.work import Launched, Notice, Outcome, Refused, Work
+from sandbox.event_bus import Event
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +22,19 @@ log = logging.getLogger(__name__)
 _CAPACITY_CODES = frozenset(
     {"InsufficientInstanceCapacity", "InsufficientFreeAddressesInSubnet", "Unsupported"}
 )
+# What the balancer says of a target that does not serve, or not yet.
+_UNREADY = frozenset({"initial", "unhealthy", "unavailable"})
 
 
 class RegionCalls:
     """Calls the region's own API."""
 
-    def __init__(self, client: Callable[[str], Any], account_id: str) -> None:
+    def __init__(
+        self, client: Callable[[str], Any], account_id: str, announce: Callable[[Event], None]
+    ) -> None:
         self._client = client
         self._account_id = account_id
+        self._announce = announce
 
     def carry_out(self, work: Work) -> Outcome:
         """Make the calls. What fails is logged or part of the outcome: nothing is raised."""
@@ -42,6 +48,8 @@ class RegionCalls:
             self._attempt("elbv2", "register_targets", TargetGroupArn=arn, Targets=_targets(instance_ids))
         for notice in work.notices:
             self._notify(work.group, notice)
+        for event in work.events:
+            self._announce(event)
         if work.stale_alarms:
             self._attempt("cloudwatch", "delete_alarms", AlarmNames=work.stale_alarms)
         return outcome
@@ -52,11 +60,13 @@ class RegionCalls:
         for arn, instance_ids in work.check_drain.items():
             outcome.still_draining |= self._draining(arn, instance_ids)
         for arn in work.check_health:
-            outcome.unhealthy_targets |= self._unhealthy(arn)
+            health = self._health(arn)
+            outcome.unhealthy_targets |= {each for each, state in health.items() if state == "unhealthy"}
+            outcome.unready_targets |= {each for each, state in health.items() if state in _UNREADY}
 
     def _launch(self, order: LaunchOrder, work: Work) -> list[Launched] | Refused:
         try:
-            version, data = self._template(work.template)
+            version, data = self._template(order.template or work.template)
             answer = self._client("ec2").run_instances(
                 **_placed(data, order.subnet.subnet_id),
                 LaunchTemplate={
@@ -128,9 +138,6 @@ class RegionCalls:
     def _draining(self, arn: str, instance_ids: list[str]) -> set[str]:
         health = self._health(arn, _targets(instance_ids))
         return {instance_id for instance_id, state in health.items() if state == "draining"}
-
-    def _unhealthy(self, arn: str) -> set[str]:
-        return {instance_id for instance_id, state in self._health(arn).items() if state == "unhealthy"}
 
     def _health(self, arn: str, targets: Sequence[dict[str, str]] = ()) -> dict[str, str]:
         options = {"Targets": targets} if targets else {}

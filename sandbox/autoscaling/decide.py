@@ -13,7 +13,7 @@ from datetime import datetime
 
 from sandbox.autoscaling import activities, selection, zones
 from sandbox.autoscaling.group import Group, Process, Subnet
-from sandbox.autoscaling.member import COUNTED, LAUNCHING, Lifecycle, Member
+from sandbox.autoscaling.member import COUNTED, Lifecycle, Member
 
 # How far above its desired capacity a group may go to balance its zones: a tenth, or one instance.
 _BALANCING_SHARE = 10
@@ -30,6 +30,7 @@ class Launch:
     cause: str
     is_replacement: bool = False
     is_surplus: bool = False
+    is_refresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,17 @@ Decision = Launch | Terminate | Stuck | Balanced
 
 
 def decide(group: Group, now: datetime) -> list[Decision]:
-    """Return what brings the group to its desired capacity, or balances its zones."""
-    missing = group.settings.desired + group.surplus - group.capacity
+    """Return what brings the group to its desired capacity, or balances its zones.
+
+    A refresh may want more instances for a while; zones are not balanced while it takes instances away.
+    """
+    missing = group.target - group.capacity
     if missing > 0:
         return [*_launches(group, missing, now)] if group.is_active(Process.LAUNCH) else []
     if missing < 0:
         return _terminations(group, -missing, now) if group.is_active(Process.TERMINATE) else []
     if group.surplus:
-        return [] if _is_launching(group) else [Balanced(_balanced_reason(group, now))]
+        return [] if group.is_launching else [Balanced(_balanced_reason(group, now))]
     return [*_balancing(group, now)]
 
 
@@ -80,18 +84,20 @@ def _launches(group: Group, missing: int, now: datetime) -> list[Launch]:
     usable = launch_zones(group, now)
     if not usable:
         return []
-    target = group.settings.desired + group.surplus
+    target = group.target
     replaced = min(group.owed_replacements, missing)
+    refreshed = min(group.refresh.owed if group.refresh else 0, missing - replaced)
     grows = activities.joined(group.reason, activities.grows(now, group.capacity, target))
     launches: list[Launch] = []
     counts, used = _counts(group), _subnet_counts(group)
-    for count, cause, is_replacement in (
-        (replaced, activities.replaces(now), True),
-        (missing - replaced, grows, False),
+    for count, cause, is_replacement, is_refresh in (
+        (replaced, activities.replaces(now), True, False),
+        (refreshed, activities.refreshes(now), False, True),
+        (missing - replaced - refreshed, grows, False, False),
     ):
         for zone, share in zones.spread(counts, usable, count).items():
             launches += [
-                Launch(subnet, number, cause, is_replacement)
+                Launch(subnet, number, cause, is_replacement, is_refresh=is_refresh)
                 for subnet, number in _over_subnets(group, zone, share, used)
             ]
             counts[zone] += share
@@ -114,7 +120,7 @@ def _terminations(group: Group, excess: int, now: datetime) -> list[Decision]:
         excess,
         counts=group.counted,
         policies=group.settings.termination_policies,
-        template=group.settings.template,
+        template=group.template,
         now=now,
         zones=group.settings.zones,
     )
@@ -136,7 +142,9 @@ def _terminations(group: Group, excess: int, now: datetime) -> list[Decision]:
 
 def _balancing(group: Group, now: datetime) -> list[Launch]:
     needed = (Process.AZ_REBALANCE, Process.LAUNCH, Process.TERMINATE)
-    if _is_launching(group) or group.is_being_deleted or not all(map(group.is_active, needed)):
+    if group.is_launching or group.is_being_deleted or not all(map(group.is_active, needed)):
+        return []
+    if group.refresh is not None:
         return []
     found = zones.imbalance(group.counted, group.settings.zones)
     if found is None:
@@ -160,10 +168,6 @@ def _balanced_reason(group: Group, now: datetime) -> str:
 
 def _in_zones(group: Group) -> Mapping[str, int]:
     return {zone: group.counted[zone] for zone in group.settings.zones}
-
-
-def _is_launching(group: Group) -> bool:
-    return bool(group.orders) or any(member.state in LAUNCHING for member in group.in_motion())
 
 
 def _has_movable(group: Group, zone: str) -> bool:

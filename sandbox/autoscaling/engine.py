@@ -7,14 +7,17 @@ Everything here is done with the lock of Auto Scaling held and calls nothing: `l
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sandbox.autoscaling import activities, decide, steps
+from sandbox.autoscaling import activities, decide, events, steps
 from sandbox.autoscaling.activities import Status
 from sandbox.autoscaling.decide import Balanced, Launch, Stuck, Terminate
 from sandbox.autoscaling.group import Group, LaunchOrder, Process
 from sandbox.autoscaling.member import Lifecycle, Member, Power
+from sandbox.autoscaling.refresh.choices import DEFAULT, Choices
+from sandbox.autoscaling.refresh.drive import Outside, Refreshing
 from sandbox.autoscaling.state import State, new_id
 from sandbox.autoscaling.transitions import Transitions, hold_back
 from sandbox.autoscaling.work import Launched, Outcome, Refused, Work
@@ -29,19 +32,22 @@ TARGET_UNHEALTHY = "an ELB system health check failure"
 class Engine:
     """Looks at groups."""
 
-    def __init__(self, state: Callable[[], State]) -> None:
+    def __init__(self, state: Callable[[], State], outside: Outside, choices: Choices = DEFAULT) -> None:
         self._state = state
         self._transitions = Transitions(state)
+        self._refreshing = Refreshing(self._transitions, outside, choices)
 
     def look(self, group: Group, now: datetime) -> Work:
         """Take every step that is due, and return the calls to be made for them."""
         work = Work(group.name, group.settings.template, tags=launch_tags(group))
-        for member in group.in_motion():
-            self._advance(group, member, work, now)
-        self._decide(group, now)
-        for member in group.in_motion():
-            self._advance(group, member, work, now)
+        self._call_up(group, now)
+        is_settled = False
+        while not is_settled:
+            self._refreshing.look(group, self._advance_all(group, work, now), now)
+            self._decide(group, now)
+            is_settled = not group.touched
         work.orders = list(group.orders)
+        work.events, group.outbox = group.outbox, []
         if self._checks_targets(group, now):
             group.targets_checked_at = now
             work.check_health = list(group.settings.target_groups)
@@ -53,8 +59,11 @@ class Engine:
             self._answered(group, order, outcome.launches.get(order.token), now)
         self._drain(group, work, outcome, now)
         checked = {instance_id for ids in work.check_drain.values() for instance_id in ids}
-        for member in filter(None, map(group.members.get, checked - outcome.still_draining)):
+        for member in filter(None, map(group.members.get, sorted(checked - outcome.still_draining))):
             member.drains_until = None
+            group.look_at(member)
+        if work.check_health:
+            self._check(group, [each for each in group.unchecked if each not in outcome.unready_targets])
         for instance_id in sorted(outcome.unhealthy_targets):
             self._target_unhealthy(group, instance_id, now)
 
@@ -64,8 +73,8 @@ class Engine:
         What was due at the last look is done, or can't be done before something happens.
         """
         now = looked_at
-        waits = [at for member in group.in_motion() if (at := steps.due(group, member))]
-        missing = group.settings.desired + group.surplus - group.capacity
+        waits = [*(at for at, _, _ in group.agenda[:1]), *self._refreshing.due(group)]
+        missing = group.target - group.capacity
         if group.orders:
             waits.append(now + ORDER_RETRY)
         if missing > 0:
@@ -80,21 +89,57 @@ class Engine:
         """What carries out steps."""
         return self._transitions
 
+    @property
+    def refreshing(self) -> Refreshing:
+        """What carries refreshes on."""
+        return self._refreshing
+
+    def _call_up(self, group: Group, now: datetime) -> None:
+        """Touch the instances whose time has come."""
+        while group.agenda and group.agenda[0][0] <= now:
+            instance_id = heapq.heappop(group.agenda)[2]
+            if instance_id in group.members:
+                group.touched[instance_id] = None
+        if group.unchecked and not self._has_target_checks(group):
+            self._check(group, list(group.unchecked))
+
+    def _check(self, group: Group, instance_ids: list[str]) -> None:
+        """Take instances for healthy: the balancer has found them so, or is not asked."""
+        for instance_id in instance_ids:
+            del group.unchecked[instance_id]
+            group.touched[instance_id] = None
+
+    def _advance_all(self, group: Group, work: Work, now: datetime) -> list[str]:
+        """Let the touched instances take their steps, and return which they were."""
+        seen: dict[str, None] = {}
+        while group.touched:
+            touched, group.touched = group.touched, {}
+            seen.update(touched)
+            for instance_id in touched:
+                if member := group.members.get(instance_id):
+                    self._advance(group, member, work, now)
+        return list(seen)
+
     def _advance(self, group: Group, member: Member, work: Work, now: datetime) -> None:
         steps.expire(member, now)
         while member.instance_id in group.members and (step := steps.next_step(group, member, now)):
             self._transitions.take(step, group, member, work=work, now=now)
-        if member.state in (Lifecycle.IN_SERVICE, Lifecycle.STANDBY) and steps.due(group, member) is None:
+        due = steps.due(group, member)
+        if due is None and member.state in (Lifecycle.IN_SERVICE, Lifecycle.STANDBY):
             group.moving.pop(member.instance_id, None)
+        if due is not None and due > now:
+            heapq.heappush(group.agenda, (due, member.number, member.instance_id))
 
     def _decide(self, group: Group, now: datetime) -> None:
         """Decide until there is nothing more: that the zones are balanced asks for terminations."""
         while decisions := decide.decide(group, now):
             for decision in decisions:
                 self._follow(group, decision, now)
-        if group.capacity == group.settings.desired and not group.orders:
+        if group.capacity == group.target and not group.orders:
             group.reason = ""
             group.owed_replacements = 0
+            if refresh := group.refresh:
+                refresh.owed = 0
             group.stuck_at = None
 
     def _follow(self, group: Group, decision: decide.Decision, now: datetime) -> None:
@@ -112,9 +157,22 @@ class Engine:
                 group.reason = reason
 
     def _order(self, group: Group, launch: Launch, now: datetime) -> None:
+        refresh = group.refresh
         group.orders.append(
-            LaunchOrder(new_id(), launch.subnet, launch.count, launch.cause, now, launch.is_replacement)
+            LaunchOrder(
+                new_id(),
+                launch.subnet,
+                launch.count,
+                launch.cause,
+                now,
+                is_replacement=launch.is_replacement,
+                template=group.template,
+                made_by=refresh.mark if refresh else "",
+                is_refresh=launch.is_refresh,
+            )
         )
+        if refresh and launch.is_refresh:
+            refresh.owed -= launch.count
         if launch.is_surplus:
             group.surplus += launch.count
         if launch.is_replacement:
@@ -130,6 +188,7 @@ class Engine:
             if member is not None and member.state is not Lifecycle.IN_SERVICE:
                 member.drains_until = now + timedelta(seconds=delay_s)
                 member.drain_checked_at = now
+                group.look_at(member)
 
     def _answered(
         self, group: Group, order: LaunchOrder, answer: list[Launched] | Refused | None, now: datetime
@@ -146,7 +205,7 @@ class Engine:
         for each in launched:
             activity = self._state().begin(
                 group,
-                f"Launching a new EC2 instance: {each.instance_id}",
+                f"{activities.LAUNCHING}: {each.instance_id}",
                 order.cause,
                 now=order.ordered_at,
                 status=Status.PRE_IN_SERVICE,
@@ -165,20 +224,24 @@ class Engine:
                 template=each.template,
                 is_protected=group.settings.protects_new,
                 activity_id=activity.activity_id,
+                made_by=order.made_by,
             )
             self._state().take_in(group, member)
 
     def _refused(self, group: Group, order: LaunchOrder, refused: Refused, now: datetime) -> None:
         activity = self._state().begin(
             group,
-            "Launching a new EC2 instance",
+            activities.LAUNCHING,
             order.cause,
             now=order.ordered_at,
             details=activities.details(order.subnet.subnet_id, order.subnet.zone),
         )
         if order.is_replacement:
             group.owed_replacements += order.count
+        if order.is_refresh and group.refresh is not None:
+            group.refresh.owed += order.count
         activity.end(Status.FAILED, now, f"{refused.message} Launching EC2 instance failed.")
+        group.outbox.append(events.instance(group, activity, "", now, is_launch=True))
         hold_back(group, now, zone=order.subnet.zone if refused.is_capacity else None)
 
     def _has_target_checks(self, group: Group) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.exceptions import ServiceException
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.instance_types import INSTANCE_TYPES
@@ -114,6 +115,26 @@ class Facts:
         """Return how many CPUs an instance of a type has."""
         found = INSTANCE_TYPES.get(instance_type, {})
         return int(found.get("VCpuInfo", {}).get("DefaultVCpus", 1))
+
+    def alarm_state(self, name: str) -> str:
+        """Return the state of a CloudWatch alarm; empty if there is none."""
+        with self._locks.of("cloudwatch"):
+            found = cloudwatch_backends[self._account_id][self._region].alarms.get(name)
+            return "" if found is None else str(found.state_value)
+
+    def version_of(self, template: TemplateReference) -> int:
+        """Return the number of the version that a reference stands for now."""
+        if template.version and template.version.isdigit():
+            return int(template.version)
+        with self._locks.of("ec2"):
+            found = self._ec2.get_launch_template(template.template_id)
+            return int(found.get_version(template.version or "$Default").number)
+
+    def image_of(self, template: TemplateReference) -> str:
+        """Return the image that a launch template names, which may be a reference to a parameter."""
+        with self._locks.of("ec2"):
+            found = self._ec2.get_launch_template(template.template_id)
+            return str(found.get_version(template.version or "$Default").data.get("ImageId", ""))
 
     def template_of(self, instance: Any) -> TemplateVersion | None:
         """Return the launch template that an instance says it was launched from."""

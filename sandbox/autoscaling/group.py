@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from sandbox.autoscaling.member import AT_REST, COUNTED, Hook, Lifecycle, Member
+from sandbox.autoscaling.member import AT_REST, COUNTED, LAUNCHING, Hook, Lifecycle, Member
+from sandbox.autoscaling.refresh.record import Refresh
+from sandbox.event_bus import Event
 
 
 class Process(StrEnum):
@@ -48,7 +50,13 @@ class Subnet:
 
 @dataclass(slots=True)
 class LaunchOrder:
-    """A launch that was decided: repeated with the same token, it gives the same instances."""
+    """A launch that was decided: repeated with the same token, it gives the same instances.
+
+    Attributes:
+        template: What to launch, as it was when this was decided.
+        made_by: The mark of the refresh that ran then.
+        is_refresh: Whether it takes the place of what the refresh ends.
+    """
 
     token: str
     subnet: Subnet
@@ -56,6 +64,9 @@ class LaunchOrder:
     cause: str
     ordered_at: datetime
     is_replacement: bool = False
+    template: TemplateReference | None = None
+    made_by: str = ""
+    is_refresh: bool = False
 
 
 @dataclass(slots=True)
@@ -110,8 +121,18 @@ class Group:
     suspended: dict[str, str] = field(default_factory=dict)
     metrics: list[str] = field(default_factory=list)
     members: dict[str, Member] = field(default_factory=dict)
-    # Members that are not at rest, or have something to be looked at: a look costs no more than these.
+    # Members that are not at rest, or wait for something.
     moving: dict[str, None] = field(default_factory=dict)
+    # Members that something has happened to since the last look: a look costs no more than these.
+    touched: dict[str, None] = field(default_factory=dict)
+    # When members are due for a look although nothing happens: a heap of times, numbers and ids.
+    agenda: list[tuple[datetime, int, str]] = field(default_factory=list)
+    # Members in service that the balancer has not found healthy yet.
+    unchecked: dict[str, None] = field(default_factory=dict)
+    # In the order in which they began; the last one may be active.
+    refreshes: list[Refresh] = field(default_factory=list)
+    # What EventBridge is to be told.
+    outbox: list[Event] = field(default_factory=list)
     orders: list[LaunchOrder] = field(default_factory=list)
     status: str | None = None
     launched: int = 0
@@ -129,6 +150,31 @@ class Group:
     scaled_out_at: datetime | None = None
     targets_checked_at: datetime | None = None
     counted: Counter[str] = field(default_factory=Counter)
+    # How many members are on their way into service.
+    launching: int = 0
+
+    @property
+    def refresh(self) -> Refresh | None:
+        """The active refresh."""
+        last = self.refreshes[-1] if self.refreshes else None
+        return last if last is not None and last.is_active else None
+
+    @property
+    def template(self) -> TemplateReference:
+        """What is launched now: while a refresh is active, its desired configuration."""
+        refresh = self.refresh
+        return self.settings.template if refresh is None else refresh.target or self.settings.template
+
+    @property
+    def target(self) -> int:
+        """How many instances the group shall have now."""
+        refresh = self.refresh
+        return self.settings.desired + self.surplus + (0 if refresh is None else refresh.surge)
+
+    @property
+    def is_launching(self) -> bool:
+        """Whether an instance is on its way into service."""
+        return bool(self.orders) or self.launching > 0
 
     @property
     def capacity(self) -> int:
@@ -151,7 +197,8 @@ class Group:
     def add(self, member: Member) -> None:
         """Take an instance in."""
         self.members[member.instance_id] = member
-        self.moving[member.instance_id] = None
+        self.look_at(member)
+        self.launching += member.state in LAUNCHING
         if member.is_counted:
             self.counted[member.zone] += 1
 
@@ -160,11 +207,14 @@ class Group:
         self.move(member, Lifecycle.TERMINATING)
         del self.members[member.instance_id]
         self.moving.pop(member.instance_id, None)
+        self.unchecked.pop(member.instance_id, None)
 
     def move(self, member: Member, state: Lifecycle) -> None:
         """Put an instance into a state."""
         self.counted[member.zone] += (state in COUNTED) - member.is_counted
+        self.launching += (state in LAUNCHING) - (member.state in LAUNCHING)
         member.state = state
+        self.touched[member.instance_id] = None
         if state in AT_REST:
             self.moving.pop(member.instance_id, None)
         else:
@@ -173,9 +223,14 @@ class Group:
     def look_at(self, member: Member) -> None:
         """See to it that the next look takes an instance in."""
         self.moving[member.instance_id] = None
+        self.touched[member.instance_id] = None
+
+    def look_at_moving(self) -> None:
+        """See to it that the next look takes in every instance that is not at rest."""
+        self.touched.update(self.moving)
 
     def in_motion(self) -> Iterator[Member]:
-        """Yield the instances that a look has to see."""
+        """Yield the instances that are not at rest, or wait for something."""
         for instance_id in list(self.moving):
             if member := self.members.get(instance_id):
                 yield member

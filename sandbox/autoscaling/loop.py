@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from sandbox.autoscaling.engine import Engine, power_of
 from sandbox.autoscaling.group import Group
 from sandbox.autoscaling.member import LAUNCHING, Power
 from sandbox.autoscaling.state import State
-from sandbox.autoscaling.work import Services, Work
+from sandbox.autoscaling.work import Refused, Services, Work
 from sandbox.clock import RegionClock, Timer
 
 log = logging.getLogger(__name__)
@@ -54,9 +54,6 @@ class Loop:
         self._busy: set[str] = set()
         self._timers: dict[str, tuple[datetime, Timer]] = {}
         self._notes: list[Note] = []
-        # Of instances that no group knows, while work is carried out: it may be their launch.
-        self._early: list[Note] = []
-        self._works = 0
         self._is_closed = False
 
     def close(self) -> None:
@@ -104,8 +101,7 @@ class Loop:
     def _read(self, instance_id: str, what: str) -> str | None:
         found = self._state().member(instance_id)
         if found is None:
-            if self._works:
-                self._early.append((instance_id, what))
+            # It may be being launched: what became of it is looked up once its group knows it.
             return None
         group, member = found
         if what in set(Health):
@@ -161,26 +157,19 @@ class Loop:
             self._changed()
 
     def _carry_out(self, group: Group, work: Work) -> None:
+        outcome = self._services.carry_out(work)
         with self._lock:
-            self._works += 1
-        try:
-            outcome = self._services.carry_out(work)
-            with self._lock:
-                self._engine.absorb(group, work, outcome, self._clock.now())
-        finally:
-            with self._lock:
-                self._works -= 1
-                early, self._early = self._early, []
-                for instance_id, what in early:
-                    self._read(instance_id, what)
-                self._catch_up(group)
+            self._engine.absorb(group, work, outcome, self._clock.now())
+            for launched in outcome.launches.values():
+                if not isinstance(launched, Refused):
+                    self._catch_up(each.instance_id for each in launched)
 
-    def _catch_up(self, group: Group) -> None:
+    def _catch_up(self, instance_ids: Iterable[str]) -> None:
         """Look up what became of instances while nobody knew yet that they are the group's."""
-        for member in [each for each in group.members.values() if each.power is Power.PENDING]:
-            state = self._state_of(member.instance_id)
+        for instance_id in instance_ids:
+            state = self._state_of(instance_id)
             if state and power_of(state) is not Power.PENDING:
-                self._read(member.instance_id, state)
+                self._read(instance_id, state)
 
     def _set_timer(self, group: Group, looked_at: datetime) -> None:
         due = self._engine.due(group, looked_at)

@@ -129,6 +129,11 @@ class Member:
     drains_until: datetime | None = None
     drain_checked_at: datetime | None = None
     is_termination_asked: bool = False
+    # The mark of the refresh that ran when it was launched, and of the one that ends it.
+    made_by: str = ""
+    ended_by: str = ""
+    # It was ended before what takes its place was in service.
+    is_ended_first: bool = False
 
     @property
     def is_counted(self) -> bool:

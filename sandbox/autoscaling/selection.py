@@ -41,7 +41,7 @@ def choose(
     Zones stay balanced before all else: each comes from a zone that has the most instances of those with a
     candidate; one in a zone that the group has left goes first. Then the policies decide, one by one.
     """
-    key = _key(policies, template, now)
+    key = key_of(policies, template, now)
     waiting: dict[str, list[Member]] = {}
     for member in sorted(candidates, key=key, reverse=True):
         waiting.setdefault(member.zone, []).append(member)
@@ -59,7 +59,9 @@ def choose(
     return chosen
 
 
-def _key(policies: Sequence[str], template: TemplateReference, now: datetime) -> Callable[[Member], Key]:
+def key_of(policies: Sequence[str], template: TemplateReference, now: datetime) -> Callable[[Member], Key]:
+    """Return what orders the instances of a zone as the policies do: the least is lost first."""
+
     def template_age(member: Member) -> Key:
         """Those of another template first, then those of its oldest version."""
         if member.template is None:

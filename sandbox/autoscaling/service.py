@@ -19,6 +19,7 @@ from sandbox.autoscaling.api.hooks import Hooks
 from sandbox.autoscaling.api.instances import Instances
 from sandbox.autoscaling.api.policies import Policies
 from sandbox.autoscaling.api.processes import Processes
+from sandbox.autoscaling.api.refreshes import Refreshes
 from sandbox.autoscaling.api.schedules import Schedules
 from sandbox.autoscaling.api.tags import Tags
 from sandbox.autoscaling.api.targets import TargetGroups
@@ -32,7 +33,18 @@ from sandbox.autoscaling.state import State, state_of
 from sandbox.monitoring.service import Monitoring
 from sandbox.services import Surroundings
 
-_THEMES = (Activities, Groups, Instances, Hooks, Policies, Processes, Schedules, Tags, TargetGroups)
+_THEMES = (
+    Activities,
+    Groups,
+    Instances,
+    Hooks,
+    Policies,
+    Processes,
+    Refreshes,
+    Schedules,
+    Tags,
+    TargetGroups,
+)
 
 Operation = Callable[[Parameters], Answer | None]
 
@@ -46,13 +58,13 @@ class AutoScaling:
         self._facts = Facts(
             account_id=surroundings.account_id, region=surroundings.region, locks=surroundings.locks
         )
-        engine = Engine(self._state)
+        engine = Engine(self._state, self._facts)
         self._loop = Loop(
             engine=engine,
             state=self._state,
             lock=self._lock,
             clock=surroundings.clock,
-            services=RegionCalls(surroundings.calls.client, surroundings.account_id),
+            services=RegionCalls(surroundings.calls.client, surroundings.account_id, surroundings.announce),
             changed=surroundings.changed,
             reason=self._facts.end_of,
             state_of=self._facts.state_of,
@@ -81,6 +93,7 @@ class AutoScaling:
         )
 
         monitoring.follow(self._minutes.follow_alarm)
+        monitoring.observe(self._note_alarm)
 
     def install(self, patches: Patches) -> None:
         """Put the operations in place of moto's."""
@@ -106,6 +119,14 @@ class AutoScaling:
     def _state(self) -> State:
         backends: Any = autoscaling_backends
         return state_of(backends[self._surroundings.account_id][self._surroundings.region])
+
+    def _note_alarm(self, name: str) -> None:
+        """Look at the groups whose refresh minds an alarm."""
+        with self._lock:
+            groups = list(self._state().groups.values())
+            found = [each for each in groups if each.refresh and name in each.refresh.preferences.alarms]
+        for group in found:
+            self._loop.wake(group.name)
 
     def _see_instances(self) -> None:
         states: Mapping[str, str] | None = None

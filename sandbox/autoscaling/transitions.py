@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sandbox.autoscaling import activities, steps
+from sandbox.autoscaling import activities, events, steps
 from sandbox.autoscaling.activities import Activity, Status
 from sandbox.autoscaling.group import Group, Process
 from sandbox.autoscaling.member import ON_LAUNCH, ON_TERMINATION, Hook, HookAction, Lifecycle, Member
@@ -57,7 +57,7 @@ class Transitions:
         member.actions = []
         activity = self._state().begin(
             group,
-            f"Terminating EC2 instance: {member.instance_id}",
+            f"{activities.TERMINATING}: {member.instance_id}",
             cause,
             now=now,
             details=activities.details(member.subnet_id, member.zone),
@@ -70,6 +70,11 @@ class Transitions:
         if activity := self._state().activity_by_id.get(member.activity_id):
             status = Status.CANCELLED if failure else Status.SUCCESSFUL
             activity.end(status, now, *failure)
+            is_launch = activity.description.startswith(activities.LAUNCHING)
+            if is_launch or activity.description.startswith(activities.TERMINATING):
+                group.outbox.append(
+                    events.instance(group, activity, member.instance_id, now, is_launch=is_launch)
+                )
         group.last_activity_at = now
 
     def _fail_launch(self, group: Group, member: Member, work: Work, now: datetime) -> None:
@@ -90,6 +95,7 @@ class Transitions:
         member.drains_until = None
         group.move(member, Lifecycle.PENDING_WAIT if is_launch else Lifecycle.TERMINATING_WAIT)
         self._note(member, Status.MID_LIFECYCLE_ACTION)
+        group.outbox += [events.hook(group, action, member.instance_id, now) for action in member.actions]
         work.notices += [
             Notice(action, member.instance_id, now) for action in member.actions if action.hook.target_arn
         ]
@@ -116,6 +122,8 @@ class Transitions:
         member.is_left_out = not group.is_active(Process.ADD_TO_LOAD_BALANCER)
         self._retarget(group, member, work, now)
         member.in_service_at = now
+        if group.settings.checks_targets and group.settings.target_groups:
+            group.unchecked[member.instance_id] = None
         group.failures = 0
         group.retry_at = None
         group.zone_retry_at.pop(member.zone, None)

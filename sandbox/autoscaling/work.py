@@ -10,6 +10,7 @@ from typing import Protocol
 
 from sandbox.autoscaling.group import LaunchOrder, TemplateReference
 from sandbox.autoscaling.member import HookAction, TemplateVersion
+from sandbox.event_bus import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Work:
     check_health: list[str] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     stale_alarms: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -69,6 +71,7 @@ class Work:
                 self.check_drain,
                 self.check_health,
                 self.notices,
+                self.events,
             )
         )
 
@@ -82,6 +85,8 @@ class Outcome:
     delays: dict[str, float] = field(default_factory=dict)
     still_draining: set[str] = field(default_factory=set)
     unhealthy_targets: set[str] = field(default_factory=set)
+    # Those that the balancer does not find healthy, or not yet.
+    unready_targets: set[str] = field(default_factory=set)
 
 
 class Services(Protocol):

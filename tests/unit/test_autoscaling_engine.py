@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from sandbox.api.ledger import State as Ec2State
 from sandbox.autoscaling.group import Process
 from sandbox.autoscaling.member import Lifecycle
 from sandbox.autoscaling.work import Outcome, Work
@@ -22,7 +23,7 @@ class HastyFleet(Fleet):
     def carry_out(self, work: Work) -> Outcome:
         outcome = super().carry_out(work)
         for made in outcome.launches.values():
-            self._enter(made)  # type: ignore[arg-type]
+            self._enter([each.instance_id for each in made], Ec2State.RUNNING)  # type: ignore[union-attr]
         self.clock.advance(0)
         return outcome
 

@@ -18,6 +18,8 @@ from sandbox.autoscaling.api.hooks import new_hook
 from sandbox.autoscaling.api.tags import put_tag
 from sandbox.autoscaling.group import Group, Settings, Subnet
 from sandbox.autoscaling.member import LEAVING
+from sandbox.autoscaling.refresh import words
+from sandbox.autoscaling.refresh.record import RefreshStatus
 from sandbox.autoscaling.scaling import is_cooling
 from sandbox.autoscaling.selection import POLICIES
 from sandbox.autoscaling.state import new_id
@@ -31,6 +33,11 @@ _PLAIN = {
     "NewInstancesProtectedFromScaleIn": "protects_new",
     "ServiceLinkedRoleARN": "service_role_arn",
 }
+# https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html
+_DERIVED = (
+    "An active instance refresh with a desired configuration exists. All configuration options derived from the "
+    "desired configuration are not available for update while the instance refresh is active."
+)
 _HEALTH_CHECKS = frozenset({"EC2", "ELB"})
 # The value with which a default warm-up is taken back.
 _NO_WARMUP = -1
@@ -96,6 +103,8 @@ class Groups:
             raise invalid(f"AutoScalingGroup {group.name} is pending delete and can not be updated.")
         if parameters.get("CapacityRebalance"):
             raise unsupported("autoscaling.UpdateAutoScalingGroup with CapacityRebalance")
+        if parameters.get("LaunchTemplate") and group.refresh and group.refresh.desired:
+            raise invalid(_DERIVED)
         settings = self._changed(group.settings, parameters)
         given = parameters.get("DesiredCapacity")
         if given is None:
@@ -108,6 +117,7 @@ class Groups:
             bounds = (settings.min_size, settings.max_size, settings.desired)
             group.reason = activities.updated(self._context.now(), bounds, before)
         group.settings = settings
+        group.look_at_moving()
         self._context.wake(group.name)
 
     def delete_auto_scaling_group(self, parameters: Parameters) -> None:
@@ -131,6 +141,9 @@ class Groups:
         # Nothing is waited for when a group is deleted with its instances.
         group.hooks = {}
         group.suspended = {}
+        if refresh := group.refresh:
+            ended = self._context.engine.refreshing
+            ended.finish(group, refresh, RefreshStatus.CANCELLED, now, reason=words.DELETED)
         for member in list(group.members.values()):
             member.actions = []
             if member.state not in LEAVING:

@@ -62,6 +62,7 @@ class Hooks:
                 if action.hook.name == hook.name and action.result is None:
                     action.result = action.hook.default_result
                     action.how = "Lifecycle hook deleted"
+                    group.look_at(member)
         self._context.wake(group.name)
         return {}
 

@@ -122,6 +122,7 @@ class Instances:
         group = self._context.group(parameters)
         for member in self._context.members(group, parameters):
             member.is_protected = parameters["ProtectedFromScaleIn"]
+            group.look_at(member)
         group.stuck_at = None
         self._context.wake(group.name)
         return {}

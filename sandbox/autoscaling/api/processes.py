@@ -30,6 +30,7 @@ class Processes:
         since = f"User suspended at {moment(self._context.now())}"
         for name in _named(parameters):
             group.suspended.setdefault(name, since)
+        self._context.wake(group.name)
 
     def resume_processes(self, parameters: Parameters) -> None:
         """Let a group do things by itself again; what has waited happens soon."""
@@ -37,6 +38,7 @@ class Processes:
         for name in _named(parameters):
             group.suspended.pop(name, None)
         look_at_serving(group)
+        group.look_at_moving()
         self._context.wake(group.name)
 
     def enable_metrics_collection(self, parameters: Parameters) -> None:

@@ -7,6 +7,9 @@ from sandbox.autoscaling.activities import Activity
 from sandbox.autoscaling.api.context import Answer
 from sandbox.autoscaling.group import Group, TemplateReference
 from sandbox.autoscaling.member import Hook, Member, TemplateVersion
+from sandbox.autoscaling.refresh import preferences
+from sandbox.autoscaling.refresh.record import Refresh
+from sandbox.autoscaling.refresh.tally import warmup_s
 
 
 def group(found: Group, *, with_instances: bool = True) -> Answer:
@@ -143,3 +146,28 @@ def _subnets(found: Group) -> str:
         if found.settings.names_subnets
         else ""
     )
+
+
+def refresh(found: Group, each: Refresh) -> Answer:
+    """Show an instance refresh; there are no details of warm pools."""
+    shown = {
+        "InstanceRefreshId": each.refresh_id,
+        "AutoScalingGroupName": found.name,
+        "Status": str(each.status),
+        "StatusReason": each.reason or None,
+        "StartTime": each.started_at,
+        "EndTime": each.ended_at,
+        "PercentageComplete": each.percentage,
+        "InstancesToUpdate": each.to_update,
+        "Preferences": preferences.shown(each.preferences, warmup_s=warmup_s(each, found.settings)),
+        "DesiredConfiguration": {"LaunchTemplate": _reference(each.desired)} if each.desired else None,
+        "Strategy": "Rolling",
+    }
+    if each.rollback is not None:
+        shown["RollbackDetails"] = {
+            "RollbackReason": each.rollback.reason,
+            "RollbackStartTime": each.rollback.started_at,
+            "PercentageCompleteOnRollback": each.rollback.percentage,
+            "InstancesToUpdateOnRollback": each.rollback.to_update,
+        }
+    return {name: value for name, value in shown.items() if value is not None}

@@ -50,6 +50,7 @@ class TargetGroups:
     def _set(self, group: Group, arns: tuple[str, ...]) -> None:
         group.settings = replace(group.settings, target_groups=arns)
         look_at_serving(group)
+        group.look_at_moving()
         self._context.wake(group.name)
 
 
