@@ -13,7 +13,7 @@ from orchestrator.domain.fleet import TargetHealth
 from orchestrator.domain.lock import Owner
 from orchestrator.domain.preflight.facts import AlarmState
 from orchestrator.domain.rollout.record import Phase
-from orchestrator.errors import AwsError, Refused, SlipwayError
+from orchestrator.errors import AwsError, Refused, RolledBack, SlipwayError
 from orchestrator.workflows.rollout.names import group_name
 from tests.fakes.fleets import Trouble
 from tests.unit.rollout_world import API, Lab
@@ -163,6 +163,19 @@ def test_people_are_told_of_start_checkpoint_rollback_and_end() -> None:
         lab.roll()
     told = [each.removeprefix("rollout dev/api: ") for each in lab.notices.subjects]
     assert told == ["begun", "at checkpoint 50 %", "is taken back", "rolled back"]
+
+
+@pytest.mark.parametrize("arrange", [alarm, rolled_back_by_others], ids=["an alarm", "others"])
+def test_people_are_told_when_aws_begins_to_go_back(arrange: Callable[[Lab], object]) -> None:
+    lab = Lab(policy={"alarms": ["errors"]})
+    lab.facts.alarm_states["errors"] = AlarmState.OK
+    arrange(lab)
+    with pytest.raises(RolledBack):
+        lab.roll()
+    told = [each.removeprefix("rollout dev/api: ") for each in lab.notices.subjects]
+    assert told == ["begun", "is taken back", "rolled back"]
+    whats = [each.what for each in lab.record.notes]
+    assert whats[-2:] == ["rollback", "ended"]
 
 
 def test_a_topic_that_fails_stops_nothing() -> None:

@@ -23,6 +23,7 @@ _UNHEALTHY = "unhealthy"
 _HEALTH_CHECK = re.compile(r"health.?check|status.?check", re.IGNORECASE)
 _TARGET_CHECK = re.compile(r"\bELB\b|target group|VPC lattice", re.IGNORECASE)
 _GONE = re.compile(r"terminated or stopped", re.IGNORECASE)
+_WHY = re.compile(r"in response to (.+?)\.?(?: At |$)")
 _HOOK = re.compile(r"lifecycle action", re.IGNORECASE)
 
 
@@ -100,7 +101,7 @@ class Guard:
             self._reasons[activity.instance_id] = activity
             kind_found = _why_terminated(activity)
             if kind_found and activity.instance_id in self._seen:
-                self._add(_told_by(activity, kind_found, activity.cause))
+                self._add(_told_by(activity, kind_found, _short(activity.cause)))
 
     def _note_machine(self, machine: FleetInstance, look: Look) -> None:
         since = self._seen.get(machine.instance_id)
@@ -136,6 +137,11 @@ class Guard:
 def _told_by(activity: ScalingActivity, kind: FailureKind, says: str) -> MachineFailure:
     at = activity.ended_at or activity.started_at
     return MachineFailure(activity.instance_id, kind, says, at, activity_id=activity.activity_id)
+
+
+def _short(cause: str) -> str:
+    found = _WHY.search(cause)
+    return found.group(1) if found else cause
 
 
 def _why_terminated(activity: ScalingActivity) -> FailureKind | None:

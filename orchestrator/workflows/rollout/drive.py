@@ -119,8 +119,6 @@ def _note_success(run: Run) -> None:
 def _end_taken_back(run: Run, ended: Ended) -> None:
     run.reread()
     why = run.record.reason or ended.why
-    if not run.record.reason:
-        run.messages.tell("is taken back", why)
     left = verify.taken_back(run)
     if left:
         end(run, Phase.FAILED, f"{why}; AWS says that it is rolled back, but {left}")

@@ -25,14 +25,19 @@ _ASSUMED_BOOT_S = Spread(30, 90, 240)
 _FASTEST_LEAVE_S = 5
 
 
-def make_plan(world: RolloutWorld, observation: Observation, *, optimise: bool = False) -> RolloutPlan:
+def make_plan(
+    world: RolloutWorld, observation: Observation, *, optimise: bool = False, is_undo: bool = False
+) -> RolloutPlan:
     """Return the plan of a rollout; nothing is changed by it.
+
+    Args:
+        is_undo: The image is known to be good and urgently wanted: there are no checkpoints to wait at.
 
     Raises:
         Refused: There is no image to roll out, or another one is being rolled out.
     """
     choice = choose(observation)
-    preferences = _preferences(observation, choice)
+    preferences = _preferences(observation, choice, is_undo=is_undo)
     timing = _timing(observation, preferences)
     shape = _shape(world, observation, choice, preferences)
     course = forecast(shape, preferences, timing)
@@ -100,12 +105,15 @@ def outlook(observation: Observation, choice: Choice) -> RollbackOutlook:
     return RollbackOutlook(is_possible=False, why=why)
 
 
-def _preferences(observation: Observation, choice: Choice) -> RefreshPreferences:
+def _preferences(observation: Observation, choice: Choice, *, is_undo: bool) -> RefreshPreferences:
     if record := observation.active_record:
         return record.preferences
     if choice.action is Action.ATTACH and observation.active_refresh:
         return observation.active_refresh.preferences
-    return configured_preferences(observation.fleet)
+    configured = configured_preferences(observation.fleet)
+    if not is_undo:
+        return configured
+    return replace(configured, checkpoint_percentages=(), checkpoint_delay_s=None, refresh_bake_time_s=0)
 
 
 def _timing(observation: Observation, preferences: RefreshPreferences) -> Timing:

@@ -47,9 +47,8 @@ class Acting:
         self._run.messages.tell(f"at {says}", f"{counts}; it goes on at {until}")
 
     def on_bad(self, why: str) -> None:
-        """Take the refresh back at once."""
+        """Take the refresh back at once; two runs that do it do no harm, so the lock is not asked for."""
         run = self._run
-        run.check()
         if not self._has_acted and run.record.phase is not Phase.ROLLING_BACK:
             run.note(Happened.ROLLBACK, f"taken back: {why}", phase=Phase.ROLLING_BACK, reason=why)
             run.give_pause_back()
@@ -57,6 +56,17 @@ class Acting:
         if not self._has_acted:
             run.messages.tell("is taken back", why)
         self._has_acted = True
+
+    def on_way_back(self, why: str) -> None:
+        """Write down that AWS takes it back, for an alarm or for somebody."""
+        run = self._run
+        run.reread()
+        if self._has_acted or run.record.phase is Phase.ROLLING_BACK:
+            return
+        self._has_acted = True
+        run.note(Happened.ROLLBACK, f"AWS takes it back: {why}", phase=Phase.ROLLING_BACK, reason=why)
+        run.give_pause_back()
+        run.messages.tell("is taken back", why)
 
     def _with_console(self, failure: MachineFailure) -> MachineFailure:
         if not failure.instance_id:
@@ -86,6 +96,10 @@ class Telling:
     def on_bad(self, why: str) -> None:
         """Tell that too many machines failed."""
         self._reporter.step(self._task, why)
+
+    def on_way_back(self, why: str) -> None:
+        """Tell that it is taken back."""
+        self._reporter.step(self._task, f"is taken back: {why}")
 
 
 def _is_known(failure: MachineFailure, known: Iterable[MachineFailure]) -> bool:

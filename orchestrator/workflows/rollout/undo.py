@@ -70,7 +70,7 @@ def _roll_to_the_image_before(
 ) -> RolloutResult:
     record = _to_take_back(world, target)
     wanted = RolloutTarget(target.environment, target.fleet, record.old_ami_id)
-    plan = make_plan(world, observe(world, wanted))
+    plan = make_plan(world, observe(world, wanted), is_undo=True)
     if plan.errors:
         lines = "".join(f"\n  | {each.line()}" for each in plan.errors)
         raise Refused(f"rollback of {target.name} to {record.old_ami_id}", f"checks failed{lines}")

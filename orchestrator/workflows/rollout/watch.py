@@ -6,7 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.domain.rollout.decide import FIRST_PAUSE_S, Ended, RollBack, decide, next_pause_s
+from orchestrator.domain.rollout.decide import (
+    FIRST_PAUSE_S,
+    Ended,
+    RollBack,
+    decide,
+    next_pause_s,
+    why_it_ended,
+)
 from orchestrator.domain.rollout.progress import MachineFailure, Progress
 from orchestrator.errors import AwsError, WaitTimeout
 from orchestrator.workflows.rollout.look import Onlooker
@@ -28,6 +35,9 @@ class Reactions(Protocol):
 
     def on_bad(self, why: str) -> None:
         """Take the refresh back; called at each look until it is on its way back."""
+
+    def on_way_back(self, why: str) -> None:
+        """Take that AWS has begun to take it back, whoever wanted that; called once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,8 @@ def watch(
             if progress.checkpoint and progress.checkpoint.percentage != checkpoint:
                 checkpoint = progress.checkpoint.percentage
                 reactions.on_checkpoint(checkpoint, progress)
+            if _turns_back(before, progress):
+                reactions.on_way_back(why_it_ended(progress.refresh))
             if ended := _react(onlooker, terms, reactions, progress):
                 return ended, progress
             pause_s = _pause(pause_s, before, progress)
@@ -86,6 +98,11 @@ def _react(onlooker: Onlooker, terms: Terms, reactions: Reactions, progress: Pro
     if isinstance(decision, RollBack):
         reactions.on_bad(decision.why)
     return decision if isinstance(decision, Ended) else None
+
+
+def _turns_back(before: Progress | None, now: Progress) -> bool:
+    """Tell whether a look is the first to find that it is taken back."""
+    return now.refresh.status.is_rolling_back and not (before and before.refresh.status.is_rolling_back)
 
 
 def _pause(last_s: float, before: Progress | None, now: Progress) -> float:
