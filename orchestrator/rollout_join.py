@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from orchestrator.host_process import HostProcess
 from orchestrator.stack_commands import Place
 
 if TYPE_CHECKING:
@@ -63,5 +63,5 @@ def join(place: Place, environment: Environment, verb: str = "rollout") -> Rollo
 
 def operator(environ: Mapping[str, str]) -> str:
     """Return who runs the command, for records: `ann@laptop`; who became root by sudo is still himself."""
-    names = (environ.get(name) for name in ("SUDO_USER", "LOGNAME", "USER"))
-    return f"{next((name for name in names if name), 'unknown')}@{platform.node() or 'unknown'}"
+    me = HostProcess.current()
+    return f"{environ.get('SUDO_USER') or me.user}@{me.host}"

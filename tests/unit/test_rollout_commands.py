@@ -18,6 +18,7 @@ from orchestrator.domain.rollout.progress import Progress
 from orchestrator.domain.rollout.record import Phase
 from orchestrator.domain.rollout.timeline import draw
 from orchestrator.errors import ConfigError, Refused
+from orchestrator.host_process import HostProcess
 from orchestrator.rollout_commands import Desk
 from orchestrator.rollout_join import operator
 from orchestrator.rollout_words import RolloutWords
@@ -310,5 +311,6 @@ def test_several_fleets_are_planned_and_rolled(capsys: pytest.CaptureFixture[str
 
 
 def test_an_operator_is_who_typed_it_also_as_root() -> None:
-    assert operator({"USER": "root", "SUDO_USER": "ann"}).startswith("ann@")
-    assert operator({}).startswith("unknown@")
+    me = HostProcess.current()
+    assert operator({"SUDO_USER": "ann"}) == f"ann@{me.host}"
+    assert operator({}) == f"{me.user}@{me.host}"
