@@ -80,20 +80,25 @@ class EventBus:
 
     def announce(self, event: Event) -> None:
         """Deliver an event to the targets of every enabled rule that matches it; call with no lock held."""
-        self._accept(event)
+        if self._has_rules():
+            self._accept(event)
 
     def note_state(self, instance_id: str, entered: State | Health) -> None:
         """Announce an instance's new state in a moment; EC2's lock is held, and mostly nobody listens.
 
         https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-instance-state-changes.html
         """
-        if type(entered) is not State or not self._backend().event_buses[BUS].rules:
+        if type(entered) is not State or not self._has_rules():
             return
         arn = f"arn:aws:ec2:{self._region}:{self._account_id}:instance/{instance_id}"
         detail = {"instance-id": instance_id, "state": entered.value}
         title = "EC2 Instance State-change Notification"
         event = Event("aws.ec2", title, detail, (arn,), self._clock.now())
         self._clock.after(0, lambda: self.announce(event))
+
+    def _has_rules(self) -> bool:
+        """Whether anybody may listen; without the lock, and for nearly every event nobody does."""
+        return bool(self._backend().event_buses[BUS].rules)
 
     def _backend(self) -> Any:
         return events_backends[self._account_id][self._region]

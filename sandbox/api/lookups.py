@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from moto.core.base_backend import AccountSpecificBackend, BackendDict
 from moto.ec2.exceptions import InvalidInstanceIdError
@@ -14,6 +13,8 @@ from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 
 from sandbox.api.patches import Patches
+
+_INDEX = "slipway_instances"
 
 
 def install(patches: Patches) -> None:
@@ -26,13 +27,38 @@ def install(patches: Patches) -> None:
 
 
 def instance(backend: Any, instance_id: str) -> Any | None:
-    """Return an instance, or None."""
-    return _INSTANCES.find(backend, instance_id)
+    """Return an instance, or None; who is known may have been forgotten meanwhile."""
+    known = _known(backend)
+    found = known.get(instance_id) or _search(backend, instance_id, known)
+    if found is not None and getattr(found, "is_forgotten", False):
+        known.pop(instance_id, None)
+        return None
+    return found
+
+
+def remember(backend: Any, instances: Iterable[Any]) -> None:
+    """Have instances in the index before anybody looks for them."""
+    _known(backend).update((each.id, each) for each in instances)
+
+
+def forget(backend: Any, instances: Iterable[Any]) -> None:
+    """Drop instances from the index that nobody will find any more."""
+    known = _known(backend)
+    for each in instances:
+        known.pop(each.id, None)
+
+
+def _known(backend: Any) -> dict[str, Any]:
+    """Return the instances of a backend by id. Who is not known is looked for; it is saved with the rest."""
+    known: dict[str, Any] | None = backend.__dict__.get(_INDEX)
+    if known is None:
+        known = backend.__dict__[_INDEX] = {}
+    return known
 
 
 def _known_instance(backend: Any, instance_id: str) -> Any:
     """Return an instance that there is."""
-    found = _INSTANCES.find(backend, instance_id)
+    found = instance(backend, instance_id)
     if found is None:
         raise InvalidInstanceIdError(instance_id)
     return found
@@ -47,16 +73,6 @@ def _there_first(original: Callable[[Any, str], Any]) -> Callable[[Any, str], An
     return getitem
 
 
-def remember(backend: Any, instances: Iterable[Any]) -> None:
-    """Have instances in the index before anybody looks for them."""
-    _INSTANCES.add(backend, instances)
-
-
-def forget(backend: Any, instances: Iterable[Any]) -> None:
-    """Drop instances from the index that nobody will find any more."""
-    _INSTANCES.forget(backend, instances)
-
-
 def _tags_of(resource: Any) -> list[dict[str, str]]:
     """Return a resource's tags; moto compares its id with that of every tag there is."""
     if not resource.id:
@@ -68,41 +84,11 @@ def _tags_of(resource: Any) -> list[dict[str, str]]:
     ]
 
 
-class _Instances:
-    """Instances by id. Who is not known is looked for, and who is known may have been forgotten meanwhile."""
-
-    def __init__(self) -> None:
-        self._known: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
-
-    def find(self, backend: Any, instance_id: str) -> Any | None:
-        """Return an instance, or None."""
-        known = self._known.get(backend)
-        if known is None:
-            known = self._known.setdefault(backend, {})
-        instance = known.get(instance_id) or self._search(backend, instance_id, known)
-        if instance is not None and getattr(instance, "is_forgotten", False):
-            known.pop(instance_id, None)
-            return None
-        return instance
-
-    def add(self, backend: Any, instances: Iterable[Any]) -> None:
-        """Know instances from now on."""
-        self._known.setdefault(backend, {}).update((each.id, each) for each in instances)
-
-    def forget(self, backend: Any, instances: Iterable[Any]) -> None:
-        """Hold instances no more."""
-        known = self._known.get(backend, {})
-        for each in instances:
-            known.pop(each.id, None)
-
-    def _search(self, backend: Any, instance_id: str, known: dict[str, Any]) -> Any | None:
-        """Look through all, the latest first: those are the ones not known yet."""
-        for reservation in reversed(list(backend.reservations.values())):
-            for instance in reversed(reservation.instances):
-                known.setdefault(instance.id, instance)
-                if instance.id == instance_id:
-                    return instance
-        return None
-
-
-_INSTANCES = _Instances()
+def _search(backend: Any, instance_id: str, known: dict[str, Any]) -> Any | None:
+    """Look through all, the latest first: those are the ones not known yet."""
+    for reservation in reversed(list(backend.reservations.values())):
+        for each in reversed(reservation.instances):
+            known.setdefault(each.id, each)
+            if each.id == instance_id:
+                return each
+    return None
