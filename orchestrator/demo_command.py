@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo, joined with AWS: provision, bake, provision what waited for images, and try it all."""
+"""The demo, joined with AWS: provision, bake, provision what waited for images, try it all, and roll it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import sys
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.stack_commands import Place, bring_up, choose, join
 from orchestrator.workflows.provision.world import Network
 
 if TYPE_CHECKING:
+    from orchestrator.ports import Load
     from orchestrator.workflows.demo import DemoWorld, Shown
     from orchestrator.workflows.provision.world import ProvisionWorld
     from orchestrator.workflows.world import World
@@ -25,7 +27,6 @@ def demo(place: Place, world: World) -> Shown:
     from orchestrator.cli import StackWords  # noqa: PLC0415 - that module imports this one
     from orchestrator.console import reporter  # noqa: PLC0415
     from orchestrator.workflows import bake_ami  # noqa: PLC0415
-    from orchestrator.workflows import demo as workflow  # noqa: PLC0415
 
     words = StackWords(environment=ENVIRONMENT)
     scope, request = choose(place, words, "provision", of_environment=Network.YES)
@@ -35,8 +36,36 @@ def demo(place: Place, world: World) -> Shown:
         plan = bake_ami.observe_and_plan(world, bake_ami.BakeRequest(()))
         bake_ami.apply(world, plan, console)
     bring_up(stacks, request, _tell)
-    with reporter("demo") as console:
-        return workflow.show(_join(world, stacks), console)
+    return _show(place, world, _join(world, stacks))
+
+
+def _show(place: Place, world: World, demo_world: DemoWorld) -> Shown:
+    """Try the environment while the next images are baked, then roll them out."""
+    from orchestrator import rollout_join  # noqa: PLC0415
+    from orchestrator.console.rollout import rollout_view  # noqa: PLC0415
+    from orchestrator.workflows import demo as workflow  # noqa: PLC0415
+
+    with rollout_view("demo") as view:
+        rollouts = workflow.RolloutDemo(
+            world=rollout_join.join(place, world.environment),
+            load=_load(world),
+            show=view.show,
+            addresses=workflow.page_addresses(demo_world),
+            host=world.environment.host or "",
+        )
+        with workflow.baking(world, workflow.variants_wanted(rollouts), view) as variants:
+            shown = workflow.show(demo_world, view)
+            return replace(shown, rolled=workflow.roll_both(rollouts, variants, view))
+
+
+def _load(world: World) -> Load:
+    from orchestrator.tools.load import TlsLoad  # noqa: PLC0415
+    from orchestrator.tools.process import Processes  # noqa: PLC0415
+
+    authority = f"{world.environment.endpoint_url}/_slipway/ca.pem"
+    return TlsLoad(
+        lambda: Processes(world.run_id), python=Path(sys.executable), authority=lambda: _fetch(authority)
+    )
 
 
 def _tell(_document: object, lines: Sequence[str]) -> None:

@@ -23,9 +23,12 @@ FLEET = "api"
 NEXT, BROKEN = "next", "broken"
 PER_SECOND = 60.0
 LEAST_REQUESTS = 2000
+# Ten seconds of requests: where there is no terminal, each telling is a line.
+TOLD_EVERY = 600
 _LIMIT_S = 1800.0
 _PATIENCE = timedelta(minutes=3)
 _PERCENT = 100
+_SHORT = 12  # characters of an image's name that tell it from another
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +146,15 @@ def _under_load(
     row = f"load on the {name} image"
     request = LoadRequest(demo.addresses, demo.host, "/health", PER_SECOND, _LIMIT_S)
     with demo.load.on(request) as load:
+        told = 0
 
         def look(progress: Progress) -> None:
+            nonlocal told
             demo.show(progress)
-            reporter.step(row, load_text(load.report()))
+            report = load.report()
+            if report.failed or report.requests - told >= TOLD_EVERY:
+                told = report.requests
+                reporter.step(row, load_text(report))
 
         yield replace(demo, show=look), load
         wait_until(
@@ -175,7 +183,10 @@ def _rolled(demo: RolloutDemo, name: str, ami_id: str, report: LoadReport) -> Ro
 def load_text(report: LoadReport) -> str:
     """Return what came of a load in a line: `5,880 requests, 0 failed, slowest 0.021 s`."""
     total = sum(report.images.values())
-    shares = (f"{_PERCENT * count // total} % by {name}" for name, count in sorted(report.images.items()))
+    shares = (
+        f"{_PERCENT * count / total:.0f} % by {name[:_SHORT]}"
+        for name, count in sorted(report.images.items())
+    )
     by_image = f"; {', '.join(shares)}" if len(report.images) > 1 else ""
     return (
         f"{report.requests:,} requests, {report.failed:,} failed, slowest {report.slowest_s:.3f} s{by_image}"
