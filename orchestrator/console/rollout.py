@@ -26,6 +26,7 @@ from orchestrator.workflows.rollout.render import (
     failures_text,
     short_line,
     time_text,
+    way_back,
 )
 
 # Lines come at most so often, but at once when it matters.
@@ -57,8 +58,6 @@ class PlainRollout(PlainReporter):
             return
         if last is None or last.refresh.status is not look.refresh.status:
             self._line(f"{self._verb} {look.target}: {_status_line(look)}")
-        for failure in look.failures[len(last.failures) if last else 0 :]:
-            self._line(f"{self._verb} {look.target}: FAILED MACHINE {failure_text(failure)}")
         self._line(f"{self._verb} {look.target}: {short_line(look)}")
         self._shown[look.target] = look
 
@@ -138,7 +137,7 @@ def _title(look: Progress) -> Text:
     refresh = look.refresh
     version = f"version {refresh.version}" if refresh.version is not None else "no version"
     if refresh.status.is_rolling_back:
-        return Text(f"TAKING BACK {look.target}: {look.old:,} of {look.desired:,} old again", "bold red")
+        return Text(f"{way_back(look)} {look.target}: {look.old:,} of {look.desired:,} old", "bold red")
     head = f"{look.target} to {version}: {look.new:,} of {look.desired:,} new"
     return Text(f"PAUSED {head}" if look.paused else head, "bold")
 

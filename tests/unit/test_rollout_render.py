@@ -172,7 +172,7 @@ def test_images_that_differ_in_nothing_known_say_so() -> None:
         ),
         pytest.param(
             going_back(),
-            "TAKING BACK: 3/4 machines old again (1 coming; 1 leaving; 2 of 2 failed)",
+            "TAKING BACK: 3/4 machines old (1 coming; 1 leaving; 2 of 2 failed)",
             id="is taken back",
         ),
         pytest.param(

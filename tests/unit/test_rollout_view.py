@@ -53,7 +53,7 @@ def test_a_frame_has_zones_targets_the_clock_times_failures_and_aws_words() -> N
 
 def test_a_rollback_looks_different_and_names_the_machines() -> None:
     shown, forward = drawn(frame(going_back())), drawn(frame(looked(100)))
-    assert "TAKING BACK production/api: 3 of 4 old again" in shown
+    assert "TAKING BACK production/api: 3 of 4 old" in shown
     assert "us-east-1c ████████████████████▒▒▒▒▒▒▒▒▒▒ 2 old, 1 leaving" in shown
     assert "12:03:10 i-0bad1" in shown
     assert "5:00 so far, the last 0:50 on the way back" in shown
@@ -61,6 +61,18 @@ def test_a_rollback_looks_different_and_names_the_machines() -> None:
     red = "\x1b[31m╭"
     assert red in drawn(frame(going_back()), terminal())
     assert red not in drawn(frame(looked(100)), terminal())
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (RefreshStatus.ROLLBACK_SUCCESSFUL, "TAKEN BACK production/api: 3 of 4 old"),
+        (RefreshStatus.ROLLBACK_FAILED, "COULD NOT BE TAKEN BACK production/api: 3 of 4 old"),
+    ],
+)
+def test_the_end_of_a_rollback_is_told_from_its_course(status: RefreshStatus, said: str) -> None:
+    look = going_back()
+    assert said in drawn(frame(replace(look, refresh=replace(look.refresh, status=status))))
 
 
 def test_a_pause_is_in_the_title() -> None:
@@ -156,9 +168,7 @@ def test_changes_are_told_at_most_every_few_seconds_and_the_last_one_is(lines: L
             lambda: going_back(100.5), "refresh RollbackInProgress: Rollback initiated", id="rollback"
         ),
         pytest.param(
-            lambda: looked(100.5, failures=going_back().failures[:1]),
-            "FAILED MACHINE 12:03:10 i-0bad1",
-            id="failure",
+            lambda: looked(100.5, failures=going_back().failures[:1]), "1 of 2 failed", id="failure"
         ),
         pytest.param(lambda: waiting(100.5), "checkpoint 25 %", id="checkpoint"),
         pytest.param(lambda: looked(100.5, paused="by ann"), "PAUSED by ann", id="pause"),

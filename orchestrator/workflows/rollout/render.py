@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 
+from orchestrator.domain.refresh import RefreshStatus
 from orchestrator.domain.rollout.progress import CheckpointClock, MachineFailure, Progress
 from orchestrator.domain.rollout.record import Phase, RolloutRecord
 from orchestrator.domain.rollout.wording import clock, counted, duration, spread
@@ -58,11 +59,20 @@ def progress_lines(look: Progress) -> tuple[str, ...]:
 def short_line(look: Progress) -> str:
     """Return one look in a line: `2/4 machines new (checkpoint 50 %, 4:10 left)`."""
     if look.refresh.status.is_rolling_back:
-        head = f"TAKING BACK: {look.old:,}/{look.desired:,} machines old again"
+        head = f"{way_back(look)}: {look.old:,}/{look.desired:,} machines old"
     else:
         head = f"{look.new:,}/{look.desired:,} machines new"
     remarks = [*_remarks(look)]
     return f"{head} ({'; '.join(remarks)})" if remarks else head
+
+
+def way_back(look: Progress) -> str:
+    """Return how far a rollback is, in capitals."""
+    if look.refresh.status is RefreshStatus.ROLLBACK_SUCCESSFUL:
+        return "TAKEN BACK"
+    if look.refresh.status is RefreshStatus.ROLLBACK_FAILED:
+        return "COULD NOT BE TAKEN BACK"
+    return "TAKING BACK"
 
 
 def _remarks(look: Progress) -> Iterable[str]:
