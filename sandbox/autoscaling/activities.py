@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Status(StrEnum):
@@ -64,11 +65,13 @@ class Activity:
             self.description += f".  Status Reason: {message}"
 
 
+@lru_cache(maxsize=256)
 def moment(now: datetime) -> str:
     """Write a time as causes have it."""
     return f"{now:%Y-%m-%dT%H:%M:%SZ}"
 
 
+@lru_cache(maxsize=256)
 def details(subnet_id: str, zone: str) -> str:
     """Return the details of an activity, a JSON document."""
     return json.dumps({"Subnet ID": subnet_id, "Availability Zone": zone}, separators=(",", ":"))

@@ -26,6 +26,7 @@ from sandbox.autoscaling.work import Launched, Outcome, Refused, Work
 TARGET_LOOK = timedelta(seconds=10)
 # A launch whose call came to no answer is asked for again: it is the same launch.
 ORDER_RETRY = timedelta(seconds=5)
+_POWERS = {power.value: power for power in Power}
 TARGET_UNHEALTHY = "an ELB system health check failure"
 
 
@@ -270,4 +271,4 @@ def launch_tags(group: Group) -> dict[str, str]:
 
 def power_of(state: str) -> Power:
     """Return what a group makes of an instance's state in EC2."""
-    return Power(state) if state in set(Power) else Power.STOPPED
+    return _POWERS.get(state, Power.STOPPED)

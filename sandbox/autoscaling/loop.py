@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 LOOK_AGAIN_S = 5.0
 
 Note = tuple[str, str]
+_HEALTHS = frozenset(Health)
 
 
 class Loop:
@@ -104,7 +105,7 @@ class Loop:
             # It may be being launched: what became of it is looked up once its group knows it.
             return None
         group, member = found
-        if what in set(Health):
+        if what in _HEALTHS:
             member.is_impaired = what == Health.IMPAIRED
         else:
             member.power = power_of(what)

@@ -54,6 +54,7 @@ class AutoScaling:
 
     def __init__(self, surroundings: Surroundings, monitoring: Monitoring) -> None:
         self._surroundings = surroundings
+        self._started: State | None = None
         self._lock = surroundings.locks.of("autoscaling")
         self._facts = Facts(
             account_id=surroundings.account_id, region=surroundings.region, locks=surroundings.locks
@@ -105,6 +106,7 @@ class AutoScaling:
 
     def start(self) -> None:
         """Go on where the groups were: what happened to instances meanwhile is seen first."""
+        self._started = self._state()
         self._surroundings.observe_instances(self._loop.note)
         with self._lock:
             self._see_instances()
@@ -117,6 +119,9 @@ class AutoScaling:
         self._loop.close()
 
     def _state(self) -> State:
+        """Return what is kept: the same object from when the saved state is there."""
+        if self._started is not None:
+            return self._started
         backends: Any = autoscaling_backends
         return state_of(backends[self._surroundings.account_id][self._surroundings.region])
 
