@@ -170,8 +170,8 @@ def what_goes_on(target: RolloutTarget, again: str = "") -> str:
 
     return (
         f"a refresh of {target.name} that has begun goes on in AWS, and nobody guards it now\n"
-        f"next: {again or command('rollout', target)} attaches to it again; "
-        f"{command('rollout.rollback', target)} takes it back"
+        f"next: {again or command('rollout', target)}, to attach to it again\n"
+        f"  or: {command('rollout.rollback', target)}, to take it back"
     )
 
 

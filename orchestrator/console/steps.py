@@ -124,13 +124,19 @@ class LiveReporter:
             row.text, row.is_failed, row.ended_s = text, is_failed, time.monotonic()
 
     def _render(self) -> RenderableType:
-        table = Table.grid(padding=(0, 1))
-        for column in range(5):
-            table.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if column == 4 else None)  # noqa: PLR2004
+        # Expanded, so that a long step is cut and not the names beside it.
+        table = Table.grid(padding=(0, 1), expand=True)
         with self._lock:
-            for row in self._rows.values():
-                name = Text(f"{self._verb} {row.name}", "bold")
-                table.add_row(row.mark(), name, row.bar(), Text(row.elapsed, "dim"), Text(row.text))
+            rows = tuple(self._rows.values())
+        # Work without a known number of steps has no bar.
+        has_bars = any(row.position for row in rows)
+        for _ in range(3 + has_bars):
+            table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        for row in rows:
+            name, elapsed = Text(f"{self._verb} {row.name}", "bold"), Text(row.elapsed, "dim")
+            bar = (row.bar(),) if has_bars else ()
+            table.add_row(row.mark(), name, *bar, elapsed, Text(row.text))
         return table
 
 

@@ -191,7 +191,8 @@ def test_who_stops_watching_learns_what_goes_on_and_how_to_come_back(stopped: Co
     words = "--environment dev --fleet api"
     assert stopped.lines == [
         "a refresh of dev/api that has begun goes on in AWS, and nobody guards it now\n"
-        f"next: invoke rollout {words} attaches to it again; invoke rollout.rollback {words} takes it back"
+        f"next: invoke rollout {words}, to attach to it again\n"
+        f"  or: invoke rollout.rollback {words}, to take it back"
     ]
     assert stopped.lab.fleets.refreshes("slipway-dev-api")[0].status is RefreshStatus.IN_PROGRESS
 

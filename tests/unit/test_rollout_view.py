@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -112,6 +113,16 @@ def test_the_frame_goes_when_its_fleet_is_done() -> None:
     view.done("production/api", "4 machines are new")
     assert "25 % reached" not in drawn(view._render())
     assert "4 machines are new" in drawn(view._render())
+
+
+def test_a_long_step_is_cut_and_the_fleet_s_name_is_not() -> None:
+    view = LiveRollout("rollout", terminal())
+    view.step("production/api", "refresh 08b91cf7-8fa6-48af-b6a6-d227f40f1b9b replaces 4 machines " * 3)
+    (line,) = drawn(view._render()).splitlines()
+    assert re.search(r"rollout production/api \d+:\d\d refresh 08b91cf7", line)
+    assert line.endswith("…")
+    view.step("production/worker", "verify", position=(2, 3))
+    assert "rollout production/worker ━━━" in drawn(view._render())
 
 
 class Lines:
