@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A rollout that is killed at each of its calls, before and after it takes effect; one that is throttled."""
+"""A rollout half of whose calls AWS throttles, and some of whose others it does and fails to answer."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from orchestrator.domain.rollout.record import Phase
 from orchestrator.errors import AwsError, RolledBack
 from orchestrator.workflows import rollout
 from orchestrator.workflows.rollout.names import group_name
@@ -19,12 +17,19 @@ from orchestrator.workflows.rollout.world import RolloutWorld
 from tests.fakes.fleets import ZONES, Trouble
 from tests.unit.rollout_world import API, Lab
 
-PORTS = ("fleets", "templates", "targets", "images", "parameters", "objects", "locks", "identity", "stacks")
-ALL_PORTS = (*PORTS, "notices", "machines")
-
-
-class Killed(BaseException):
-    """The operator's command was killed."""
+PORTS = (
+    "fleets",
+    "templates",
+    "targets",
+    "images",
+    "machines",
+    "parameters",
+    "objects",
+    "locks",
+    "identity",
+    "notices",
+    "stacks",
+)
 
 
 class Tap:
@@ -46,8 +51,8 @@ class Tap:
         return call
 
 
-def tapped(world: RolloutWorld, tell: Callable[[str, bool], None], ports: tuple[str, ...]) -> RolloutWorld:
-    taps: dict[str, Any] = {name: Tap(getattr(world, name), tell) for name in ports}
+def tapped(world: RolloutWorld, tell: Callable[[str, bool], None]) -> RolloutWorld:
+    taps: dict[str, Any] = {name: Tap(getattr(world, name), tell) for name in PORTS}
     return replace(world, **taps)
 
 
@@ -55,29 +60,6 @@ def run(lab: Lab, world: RolloutWorld) -> rollout.RolloutResult:
     plan = rollout.observe_and_plan(world, API)
     rollout.confirm(world, plan, is_confirmed=True)
     return rollout.apply(world, plan, lab.reporter, lab.shown.append)
-
-
-def count_calls(make: Callable[[], Lab]) -> int:
-    calls: list[str] = []
-    lab = make()
-    world = tapped(lab.world(), lambda name, is_done: calls.append(name) if is_done else None, ALL_PORTS)
-    with suppress(RolledBack):
-        run(lab, world)
-    return len(calls)
-
-
-def kill_at(lab: Lab, place: int, *, after: bool) -> None:
-    """Run a command that is killed at its n-th call."""
-    seen = 0
-
-    def tell(_: str, is_done: bool) -> None:
-        nonlocal seen
-        seen += not is_done
-        if seen == place and is_done is after:
-            raise Killed
-
-    with pytest.raises(Killed):
-        run(lab, tapped(lab.world(), tell, ALL_PORTS))
 
 
 def good() -> Lab:
@@ -93,31 +75,6 @@ def bad() -> Lab:
     return lab
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_second_run_ends_what_a_killed_one_began(after: bool) -> None:
-    for place in range(1, count_calls(good) + 1):
-        lab = good()
-        kill_at(lab, place, after=after)
-        lab.roll()
-        assert lab.record.phase is Phase.SUCCEEDED, place
-        assert (lab.pointer, lab.default_version, lab.versions) == (lab.new, 2, [2, 2]), place
-        assert len(lab.fleets.refreshes(group_name(API))) == 1, place
-        assert len(lab.templates.versions[lab.template_id]) == 2, place
-        assert (lab.locks.held, lab.group.suspended) == ({}, {}), place
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_second_run_takes_back_what_a_killed_one_would_have(after: bool) -> None:
-    for place in range(1, count_calls(bad) + 1):
-        lab = bad()
-        kill_at(lab, place, after=after)
-        with pytest.raises(RolledBack):
-            lab.roll()
-        assert lab.record.phase is Phase.ROLLED_BACK, place
-        assert (lab.pointer, lab.default_version, lab.versions) == (lab.old, 1, [1, 1]), place
-        assert (lab.locks.held, lab.group.suspended) == ({}, {}), place
-
-
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("make", [good, bad])
 def test_it_ends_well_when_calls_are_throttled_or_not_answered(make: Callable[[], Lab], seed: int) -> None:
@@ -129,7 +86,7 @@ def test_it_ends_well_when_calls_are_throttled_or_not_answered(make: Callable[[]
         if is_done and chance.random() < 0.2:
             raise AwsError("aws", name, "InternalFailure", "try again")
 
-    world = tapped(lab.world(), tell, ALL_PORTS)
+    world = tapped(lab.world(), tell)
     if make is good:
         run(lab, world)
         assert (lab.pointer, lab.versions) == (lab.new, [2, 2])
