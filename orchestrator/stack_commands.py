@@ -155,8 +155,10 @@ def destroy(place: Place, words: StackWords, show: Show, *, is_dry_run: bool, is
 def join(place: Place, scope: NetworkScope, verb: str) -> ProvisionWorld:
     """Build the clients of a network's account and hand them to a workflow as ports."""
     from orchestrator.aws.cloudformation import AwsStacks  # noqa: PLC0415
+    from orchestrator.aws.fleets import AwsFleets  # noqa: PLC0415
     from orchestrator.aws.identity import AwsIdentity  # noqa: PLC0415
     from orchestrator.aws.images import AwsImages  # noqa: PLC0415
+    from orchestrator.aws.launch_templates import AwsLaunchTemplates  # noqa: PLC0415
     from orchestrator.aws.parameters import SsmParameters  # noqa: PLC0415
     from orchestrator.aws.session import AwsSession, CredentialSource, Endpoint  # noqa: PLC0415
     from orchestrator.clock import SystemClock  # noqa: PLC0415
@@ -178,6 +180,8 @@ def join(place: Place, scope: NetworkScope, verb: str) -> ProvisionWorld:
         ),
         parameters=SsmParameters(session),
         images=AwsImages(session, clock),
+        fleets=AwsFleets(session),
+        launch_templates=AwsLaunchTemplates(session),
         identity=AwsIdentity(session),
         stores={name: _store(session, scope, name) for name in scope.environments},
         prices=load_prices(place.project),

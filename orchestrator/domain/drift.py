@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -21,6 +21,10 @@ INTENDED: dict[tuple[str, str], str] = {
     ("AWS::EC2::LaunchTemplate", "/LaunchTemplateData/ImageId"): "a rollout brings the fleet's new image",
     ("AWS::EC2::LaunchTemplate", "/VersionDescription"): "a rollout describes the version it makes",
 }
+
+
+# Differs by design only as long as the version launches the image that the fleet's parameter names.
+GROUP_VERSION = ("AWS::AutoScaling::AutoScalingGroup", "/LaunchTemplate/Version")
 
 
 class DriftKind(StrEnum):
@@ -74,14 +78,31 @@ class DriftDetection:
     reason: str = ""
 
 
-def unintended(drifts: Iterable[ResourceDrift]) -> tuple[ResourceDrift, ...]:
-    """Return what nobody wanted: without the properties that differ by design."""
+def _is_rolled(_group: str, _version: str) -> bool:
+    return True
+
+
+def unintended(
+    drifts: Iterable[ResourceDrift], *, is_rolled: Callable[[str, str], bool] = _is_rolled
+) -> tuple[ResourceDrift, ...]:
+    """Return what nobody wanted: without the properties that differ by design.
+
+    Args:
+        is_rolled: Tells whether a rollout has put a group, by its name, on a version of its launch template.
+    """
     found = []
     for drift in drifts:
-        left = tuple(each for each in drift.differences if not why_intended(drift.type_name, each.path))
+        left = tuple(each for each in drift.differences if not _is_intended(drift, each, is_rolled))
         if left or drift.kind is DriftKind.DELETED:
             found.append(replace(drift, differences=left))
     return tuple(found)
+
+
+def _is_intended(drift: ResourceDrift, each: Difference, is_rolled: Callable[[str, str], bool]) -> bool:
+    if not why_intended(drift.type_name, each.path):
+        return False
+    is_version = (drift.type_name, each.path) == GROUP_VERSION
+    return not is_version or is_rolled(drift.physical_id, each.actual)
 
 
 def why_intended(type_name: str, path: str) -> str:

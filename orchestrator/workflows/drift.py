@@ -9,10 +9,12 @@ from datetime import timedelta
 
 from orchestrator.clock import wait_until
 from orchestrator.domain.drift import DriftKind, ResourceDrift, unintended
+from orchestrator.domain.rollout.plan import RolloutTarget
 from orchestrator.domain.stack import Health, StackState
 from orchestrator.errors import AwsError, DriftFound
 from orchestrator.ports import Reporter
 from orchestrator.workflows.provision.world import ProvisionWorld, Request, existing, side_by_side
+from orchestrator.workflows.rollout.names import group_name, pointer_name
 
 _LIMIT = timedelta(minutes=30)
 _INTERVAL_S = 1.0
@@ -92,12 +94,32 @@ def _of_stack(world: ProvisionWorld, state: StackState, reporter: Reporter) -> t
         what=f"drift detection of {state.name}",
         interval_s=_INTERVAL_S,
     )
-    drifts = unintended(world.stacks.drifts(state.name))
+    drifts = unintended(
+        world.stacks.drifts(state.name), is_rolled=lambda group, version: _is_rolled(world, group, version)
+    )
     if detection.has_failed:
         # What it could compare is still there, but it may not be all.
         raise AwsError("cloudformation", "DetectStackDrift", "DriftDetectionFailed", detection.reason)
     reporter.done(state.name, f"different: {len(drifts)}" if drifts else "no drift")
     return drifts
+
+
+def _is_rolled(world: ProvisionWorld, group: str, version: str) -> bool:
+    """Tell whether a version of a fleet's launch template launches what the fleet's parameter names.
+
+    A rollout that has just succeeded writes the parameter some moments later.
+    """
+    targets = (
+        RolloutTarget(environment.name, fleet)
+        for environment in world.scope.environments.values()
+        for fleet in environment.fleets
+    )
+    target = next((each for each in targets if group_name(each) == group), None)
+    if target is None:
+        return False
+    template_id, pointer = world.fleets.group(group).template_id, pointer_name(target)
+    launched = world.launch_templates.version(template_id, version).ami_id
+    return world.parameters.get([pointer]).get(pointer) == launched
 
 
 def refuse_drift(request: Request, report: DriftReport) -> None:

@@ -34,6 +34,7 @@ from tests.fakes import (
     FakeStacks,
     FakeTemplates,
 )
+from tests.fakes.fleets import FakeFleets, FakeLaunchTemplates
 
 RUN_ID = "provision-20260101T120000-abcdef"
 API_IMAGE = f"api-{'a' * 32}"
@@ -133,6 +134,7 @@ class Lab:
         self.bundles = FakeBundles()
         self.parameters = FakeParameters()
         self.images = FakeImages(self.clock)
+        self.fleets, self.launch_templates = FakeFleets(self.clock), FakeLaunchTemplates()
         self.images.add(API_IMAGE, {"slipway:state": "published"})
         self.objects, self.code = FakeObjects(), FakeObjects()
         self.locks = FakeLocks(self.clock)
@@ -150,6 +152,8 @@ class Lab:
             bundles=self.bundles,
             parameters=self.parameters,
             images=self.images,
+            fleets=self.fleets,
+            launch_templates=self.launch_templates,
             identity=self.identity,
             stores={"dev": Store(self.objects, self.locks, self.code)},
             prices=PRICES,

@@ -102,3 +102,54 @@ def test_a_comparison_that_fails_is_no_clean_bill(lab: Lab) -> None:
     lab.stacks.drift_failure = "Failed to detect drift on resource [Vpc]"
     with pytest.raises(AwsError, match="Failed to detect drift"):
         drift.look(lab.world(), network_request(), lab.reporter)
+
+
+def on_version(number: str) -> ResourceDrift:
+    difference = Difference("/LaunchTemplate/Version", "1", number)
+    return ResourceDrift(
+        "slipway-lab-network",
+        "ApiGroup",
+        GROUP,
+        "slipway-dev-api",
+        DriftKind.MODIFIED,
+        (difference,),
+    )
+
+
+@pytest.fixture(name="rolled")
+def fixture_rolled(lab: Lab) -> Lab:
+    """A fleet that a rollout has put on version 2; version 3 has an image that was taken back."""
+    template_id = lab.launch_templates.have("ami-1")
+    lab.fleets.have("slipway-dev-api", template_id, machines=1)
+    for ami_id in ("ami-2", "ami-3"):
+        lab.launch_templates.create_version(
+            template_id, source=1, ami_id=ami_id, description="", token=ami_id
+        )
+    lab.parameters.values["/slipway/dev/api/ami"] = "ami-2"
+    return lab
+
+
+def test_a_fleet_that_runs_what_its_parameter_names_has_not_drifted(rolled: Lab) -> None:
+    rolled.stacks.found_drifts = [on_version("2")]
+    assert drift.look(rolled.world(), network_request(), rolled.reporter).drifts == ()
+
+
+def test_a_fleet_that_somebody_put_on_another_image_has_drifted(rolled: Lab) -> None:
+    rolled.stacks.found_drifts = [on_version("3")]
+    found = drift.look(rolled.world(), network_request(), rolled.reporter).drifts
+    assert {each.logical_id: each.differences for each in found} == {
+        "ApiGroup": (Difference("/LaunchTemplate/Version", "1", "3"),)
+    }
+
+
+def test_what_a_group_of_no_fleet_is_on_was_no_rollout(rolled: Lab) -> None:
+    strange = ResourceDrift(
+        "slipway-lab-network",
+        "Other",
+        GROUP,
+        "other",
+        DriftKind.MODIFIED,
+        (Difference("/LaunchTemplate/Version", "1", "2"),),
+    )
+    rolled.stacks.found_drifts = [strange]
+    assert drift.look(rolled.world(), network_request(), rolled.reporter).drifts == (strange,)

@@ -14,7 +14,18 @@ from orchestrator.config.scope import NetworkScope
 from orchestrator.domain.cost import Prices
 from orchestrator.domain.stack import EnvironmentStack, NetworkStack, StackState, stack_name
 from orchestrator.errors import Refused
-from orchestrator.ports import Bundles, Identity, Images, Locks, Objects, Parameters, Stacks, Templates
+from orchestrator.ports import (
+    Bundles,
+    Fleets,
+    Identity,
+    Images,
+    LaunchTemplates,
+    Locks,
+    Objects,
+    Parameters,
+    Stacks,
+    Templates,
+)
 from orchestrator.workflows.world import StoppableClock
 
 T = TypeVar("T")
@@ -66,6 +77,8 @@ class ProvisionWorld:
     bundles: Bundles
     parameters: Parameters
     images: Images
+    fleets: Fleets
+    launch_templates: LaunchTemplates
     identity: Identity
     stores: Mapping[str, Store]
     prices: Prices
