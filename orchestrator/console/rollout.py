@@ -127,7 +127,7 @@ def frame(look: Progress) -> Panel:
     table.add_column(ratio=1)
     for label, content in _rows(look):
         table.add_row(label, content)
-    colour = "red" if is_back else "yellow" if look.paused else "blue"
+    colour = "red" if is_back else "yellow" if look.paused else "magenta" if look.takes_back else "blue"
     return Panel(
         table, title=_title(look), title_align="left", border_style=colour, padding=(0, 1), expand=True
     )
@@ -139,6 +139,10 @@ def _title(look: Progress) -> Text:
     if refresh.status.is_rolling_back:
         return Text(f"{way_back(look)} {look.target}: {look.old:,} of {look.desired:,} old", "bold red")
     head = f"{look.target} to {version}: {look.new:,} of {look.desired:,} new"
+    if look.takes_back:
+        head = (
+            f"GOING BACK {look.target} to the image before, {version}: {look.new:,} of {look.desired:,} back"
+        )
     return Text(f"PAUSED {head}" if look.paused else head, "bold")
 
 

@@ -175,6 +175,7 @@ def test_images_that_differ_in_nothing_known_say_so() -> None:
             "TAKING BACK: 3/4 machines old (1 coming; 1 leaving; 2 of 2 failed)",
             id="is taken back",
         ),
+        pytest.param(looked(100, takes_back="rollout-1", zones={}), "0/4 machines back", id="goes back"),
         pytest.param(
             looked(100, paused="by ann@laptop since 12:01", zones={}),
             "0/4 machines new (PAUSED by ann@laptop since 12:01)",
@@ -220,6 +221,10 @@ def test_history_sets_what_was_foreseen_beside_what_was() -> None:
         "                  2 of 2 new machines failed",
         f"2026-03-02 12:00  ami-0bb22222222222222         4     11:00  {times}  succeeded",
     )
+    going_back_by_hand = replace(SUCCEEDED, takes_back="rollout-1")
+    assert history_lines("production/api", (going_back_by_hand,))[-1].strip() == "takes back rollout-1"
+    wordy = replace(TAKEN_BACK, outcome="many words " * 50)
+    assert len(history_lines("production/api", (wordy,))) == len(("title", "", "head", "row", "1", "2"))
     assert history_lines("production/api", ()) == ("production/api: no rollout yet",)
 
 

@@ -76,6 +76,12 @@ def test_the_end_of_a_rollback_is_told_from_its_course(status: RefreshStatus, sa
     assert said in drawn(frame(replace(look, refresh=replace(look.refresh, status=status))))
 
 
+def test_a_rollout_to_the_image_before_says_that_it_goes_back() -> None:
+    look = looked(100, takes_back="rollout-20260302T120000-ab12cd")
+    assert "GOING BACK production/api to the image before, version 12: 1 of 4 back" in drawn(frame(look))
+    assert "\x1b[35m╭" in drawn(frame(look), terminal())
+
+
 def test_a_pause_is_in_the_title() -> None:
     shown = drawn(frame(looked(100, paused="by ann@laptop since 12:01")))
     assert "PAUSED production/api" in shown

@@ -82,6 +82,8 @@ class Progress:
     max_failures: int = 0
     # Who paused it and since when; empty while it goes on.
     paused: str = ""
+    # The rollout that this one takes back by rolling to the image before; empty for any other.
+    takes_back: str = ""
 
     @property
     def old(self) -> int:

@@ -117,6 +117,7 @@ class Onlooker:
             failures=self.failures,
             max_failures=record.max_failures if record else 0,
             paused=self._paused,
+            takes_back=record.takes_back if record else "",
         )
 
     def _clock_at(self, now: datetime, refresh: InstanceRefresh, group: FleetGroup) -> CheckpointClock | None:

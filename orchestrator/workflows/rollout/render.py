@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from textwrap import shorten
 
 from orchestrator.domain.refresh import RefreshStatus
 from orchestrator.domain.rollout.progress import CheckpointClock, MachineFailure, Progress
@@ -17,6 +18,7 @@ from orchestrator.workflows.rollout.render_plan import WIDTH, plan_lines, wrappe
 __all__ = ["document", "history_lines", "plan_lines", "progress_lines", "record_lines", "short_line"]
 
 _LABEL = 13
+_OUTCOME = 160  # --json has all of it
 
 
 def document(value: object) -> object:
@@ -61,7 +63,7 @@ def short_line(look: Progress) -> str:
     if look.refresh.status.is_rolling_back:
         head = f"{way_back(look)}: {look.old:,}/{look.desired:,} machines old"
     else:
-        head = f"{look.new:,}/{look.desired:,} machines new"
+        head = f"{look.new:,}/{look.desired:,} machines {'back' if look.takes_back else 'new'}"
     remarks = [*_remarks(look)]
     return f"{head} ({'; '.join(remarks)})" if remarks else head
 
@@ -166,10 +168,17 @@ def history_lines(name: str, records: tuple[RolloutRecord, ...]) -> tuple[str, .
             f"{each.begun_at:%Y-%m-%d %H:%M}  {each.new_ami_id:22} {each.machines:>8,}  {_took(each):>8}  "
             f"{spread(each.predicted_s):27} {each.phase}"
         )
-        if each.outcome and each.phase is not Phase.SUCCEEDED:
-            indent = " " * len("2026-01-01 12:00  ")
-            lines += [f"{indent}{line}" for line in wrapped(each.outcome, WIDTH - len(indent), "")]
+        indent = " " * len("2026-01-01 12:00  ")
+        for remark in _history_remarks(each):
+            lines += [f"{indent}{line}" for line in wrapped(remark, WIDTH - len(indent), "")]
     return tuple(lines)
+
+
+def _history_remarks(record: RolloutRecord) -> Iterable[str]:
+    if record.takes_back:
+        yield f"takes back {record.takes_back}"
+    if record.outcome and record.phase is not Phase.SUCCEEDED:
+        yield shorten(record.outcome, _OUTCOME, placeholder=" …")
 
 
 def _took(record: RolloutRecord) -> str:
