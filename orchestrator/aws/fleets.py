@@ -17,6 +17,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _DEFAULT_VERSION = "$Default"
+# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeScalingActivities.html
+_ACTIVITIES_A_PAGE = 100
 
 
 def is_missing(error: AwsError) -> bool:
@@ -70,9 +72,18 @@ class AwsFleets:
 
     @_found
     def activities(self, name: str, *, limit: int = 100) -> tuple[ScalingActivity, ...]:
-        """Return a group's latest activities, newest first, at most 100."""
-        page = self._api.describe_scaling_activities(AutoScalingGroupName=name, MaxRecords=limit)
-        return tuple(_activity(raw) for raw in page["Activities"])
+        """Return a group's latest activities, newest first; a call for each 100."""
+        found: list[ScalingActivity] = []
+        following: dict[str, str] = {}
+        while len(found) < limit:
+            page = self._api.describe_scaling_activities(
+                AutoScalingGroupName=name, MaxRecords=min(limit - len(found), _ACTIVITIES_A_PAGE), **following
+            )
+            found += map(_activity, page["Activities"])
+            if not page.get("NextToken"):
+                break
+            following = {"NextToken": page["NextToken"]}
+        return tuple(found)
 
     @_found
     def refreshes(self, name: str, *, limit: int = 10) -> tuple[InstanceRefresh, ...]:

@@ -25,7 +25,7 @@ class Fleets(Protocol):
         """Return a group's lifecycle hooks."""
 
     def activities(self, name: str, *, limit: int = 100) -> tuple[ScalingActivity, ...]:
-        """Return a group's latest activities, newest first, at most 100."""
+        """Return a group's latest activities, newest first; a call for each 100."""
 
     def refreshes(self, name: str, *, limit: int = 10) -> tuple[InstanceRefresh, ...]:
         """Return a group's latest refreshes, newest first, at most 100."""

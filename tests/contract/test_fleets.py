@@ -88,6 +88,15 @@ class TestFleets:
             each.instance_id for each in cloud.fleets.group(name).instances
         } - before
 
+    def test_more_activities_are_told_than_a_page_holds(self, cloud: Cloud) -> None:
+        name = cloud.fleet(cloud.template(), machines=103)
+        cloud.scale(name, 206)
+        cloud.advance(120)
+        found = cloud.fleets.activities(name, limit=102)
+        assert len({each.activity_id for each in found}) == 102
+        assert len(cloud.fleets.activities(name)) == 100
+        assert len(cloud.fleets.activities(name, limit=500)) in (103, 206)  # a fake fleet is there at once
+
     def test_a_process_is_suspended_and_resumed_however_often(self, cloud: Cloud) -> None:
         name = cloud.fleet(cloud.template(), machines=1)
         for _ in range(2):

@@ -21,6 +21,9 @@ from orchestrator.workflows.rollout.world import RolloutWorld
 
 # A fleet has machines of one version, of two in a rollout. What was left half-done may have some more.
 _MOST_VERSIONS = 5
+# What is told by a page of scaling activities, and how many pages tell enough of the largest fleet: the last
+# of thousands of machines is foretold by the slowest of hundreds.
+_ACTIVITIES_A_PAGE, _MOST_PAGES = 100, 5
 
 # A launch template's id and the number of a version of it.
 VersionKey = tuple[str, int]
@@ -105,11 +108,17 @@ def observe(world: RolloutWorld, target: RolloutTarget) -> Observation:
         versions=_versions(world, source, [(name, number) for name, number in keys if number is not None]),
         images=world.images.by_class([fleet.server_class]),
         pointer=world.parameters.get([pointer]).get(pointer, ""),
-        activities=world.fleets.activities(group.name),
+        activities=world.fleets.activities(group.name, limit=_activities_read(group.desired_capacity)),
         refreshes=world.fleets.refreshes(group.name),
         kept=records.latest(world, target.fleet),
         holder=holder(world, target),
     )
+
+
+def _activities_read(machines: int) -> int:
+    """Return how many activities are read to time a fleet: of each machine a launch and a termination."""
+    pages = -(-2 * machines // _ACTIVITIES_A_PAGE)
+    return _ACTIVITIES_A_PAGE * min(max(1, pages), _MOST_PAGES)
 
 
 def find_group(world: RolloutWorld, target: RolloutTarget) -> FleetGroup:
