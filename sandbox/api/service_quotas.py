@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Service Quotas for running on-demand instances: one quota of vCPUs for each family of types.
+"""Service Quotas: vCPUs of on-demand instances, one quota for each family of types, and targets.
 
-A new account's defaults are AWS's own. The account of the region has been granted more, as one that has run
-for a while, and whatever increase it requests, at once. Nothing is enforced: launches never run into a quota.
+A new account's defaults are AWS's own. The account of the region has been granted more vCPUs, as one that has
+run for a while, and whatever increase it requests, at once. Nothing is enforced: no launch runs into a quota.
 
 https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,20 +28,30 @@ from sandbox.api.patches import Patches
 NAMESPACE, METRIC = "AWS/Usage", "ResourceCount"
 # What the account was granted before the region began.
 GRANTED = 256.0
-_SERVICE = "ec2"
-_SERVICE_NAME = "Amazon Elastic Compute Cloud (Amazon EC2)"
+_NAMES = {
+    "ec2": "Amazon Elastic Compute Cloud (Amazon EC2)",
+    "elasticloadbalancing": "Elastic Load Balancing (ELB)",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """Instance types that share a quota. `prefixes` are the letters that their names begin with."""
+class Quota:
+    """A quota. `granted` is what the account had when the region began.
 
+    Attributes:
+        prefixes: Letters that the names of the instance types begin with that count to it.
+        metric_class: The class of the metric of its use; empty if its use is not measured.
+        limit: How Elastic Load Balancing calls it.
+    """
+
+    service: str
     code: str
     name: str
-    metric_class: str
-    prefixes: tuple[str, ...]
     default: float = 0.0
     granted: float = 0.0
+    prefixes: tuple[str, ...] = ()
+    metric_class: str = ""
+    limit: str = ""
 
     @property
     def dimensions(self) -> dict[str, str]:
@@ -53,25 +64,53 @@ class Family:
         }
 
 
+def _vcpus(
+    code: str, family: str, metric_class: str, *prefixes: str, default: float = 0.0, granted: float = 0.0
+) -> Quota:
+    name = f"Running On-Demand {family} instances"
+    return Quota("ec2", code, name, default, granted, prefixes, metric_class)
+
+
+def _targets(code: str, name: str, limit: str, most: float) -> Quota:
+    return Quota("elasticloadbalancing", code, name, most, most, limit=limit)
+
+
 _STANDARD = ("a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z")
 FAMILIES = (
-    Family("L-1216C47A", "Standard (A, C, D, H, I, M, R, T, Z)", "Standard", _STANDARD, 5.0, GRANTED),
-    Family("L-6E869C2A", "DL", "DL", ("dl",)),
-    Family("L-74FC7D96", "F", "F", ("f",)),
-    Family("L-DB2E81BA", "G and VT", "G", ("g", "gr", "vt")),
-    Family("L-F7808C92", "HPC", "HPC", ("hpc",)),
-    Family("L-43DA4232", "High Memory", "HighMemory", ("u",)),
-    Family("L-1945791B", "Inf", "Inf", ("inf",)),
-    Family("L-417A185B", "P", "P", ("p",)),
-    Family("L-2C3B7624", "Trn", "Trn", ("trn",)),
-    Family("L-7295265B", "X", "X", ("x",)),
+    _vcpus(
+        "L-1216C47A",
+        "Standard (A, C, D, H, I, M, R, T, Z)",
+        "Standard",
+        *_STANDARD,
+        default=5.0,
+        granted=GRANTED,
+    ),
+    _vcpus("L-6E869C2A", "DL", "DL", "dl"),
+    _vcpus("L-74FC7D96", "F", "F", "f"),
+    _vcpus("L-DB2E81BA", "G and VT", "G", "g", "gr", "vt"),
+    _vcpus("L-F7808C92", "HPC", "HPC", "hpc"),
+    _vcpus("L-43DA4232", "High Memory", "HighMemory", "u"),
+    _vcpus("L-1945791B", "Inf", "Inf", "inf"),
+    _vcpus("L-417A185B", "P", "P", "p"),
+    _vcpus("L-2C3B7624", "Trn", "Trn", "trn"),
+    _vcpus("L-7295265B", "X", "X", "x"),
 )
-_BY_CODE = {family.code: family for family in FAMILIES}
+TARGETS = (
+    _targets("L-A0D0B863", "Targets per Target Group per Region", "targets-per-target-group", 1000.0),
+    _targets(
+        "L-7E6692B2",
+        "Targets per Application Load Balancer",
+        "targets-per-application-load-balancer",
+        1000.0,
+    ),
+    _targets("L-EEF1AD04", "Targets per Network Load Balancer", "targets-per-network-load-balancer", 3000.0),
+)
+QUOTAS = (*FAMILIES, *TARGETS)
 _BY_PREFIX = {prefix: family for family in FAMILIES for prefix in family.prefixes}
 _PREFIX = re.compile(r"[a-z]+")
 
 
-def family_of(instance_type: str) -> Family | None:
+def family_of(instance_type: str) -> Quota | None:
     """Return the family of an instance type, None for one that has no such quota, as bare metal Macs."""
     found = _PREFIX.match(instance_type)
     return _BY_PREFIX.get(found.group()) if found else None
@@ -85,7 +124,7 @@ def usage(vcpus: Iterable[tuple[str, int]], now: datetime) -> list[dict[str, Any
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Quotas-Visualize-Alarms.html
     """
-    used: dict[Family, int] = {}
+    used: dict[Quota, int] = {}
     for instance_type, count in vcpus:
         if family := family_of(instance_type):
             used[family] = used.get(family, 0) + count
@@ -111,39 +150,44 @@ def install(patches: Patches) -> None:
     )
 
 
+def target_limits(backend: Any) -> dict[str, str]:
+    """Return the account's limits of targets as Elastic Load Balancing calls them; `backend` is moto's."""
+    records = own_operations.records_of(backend)
+    return {quota.limit: f"{_value(records, quota):.0f}" for quota in TARGETS}
+
+
 def _get(records: Records, parameters: Parameters) -> dict[str, Any]:
     return {"Quota": _applied(records, _find(parameters))}
 
 
 def _list(records: Records, parameters: Parameters) -> dict[str, Any]:
-    _check_service(parameters)
     wanted = parameters.get("QuotaCode")
-    return {"Quotas": [_applied(records, each) for each in FAMILIES if wanted in (None, each.code)]}
+    found = [each for each in _of_service(parameters) if wanted in (None, each.code)]
+    return {"Quotas": [_applied(records, each) for each in found]}
 
 
 def _get_default(records: Records, parameters: Parameters) -> dict[str, Any]:
-    return {"Quota": _default(records, _find(parameters))}
+    quota = _find(parameters)
+    return {"Quota": _shown(records, quota, quota.default)}
 
 
 def _list_defaults(records: Records, parameters: Parameters) -> dict[str, Any]:
-    _check_service(parameters)
-    return {"Quotas": [_default(records, each) for each in FAMILIES]}
+    return {"Quotas": [_shown(records, each, each.default) for each in _of_service(parameters)]}
 
 
 def _request(records: Records, parameters: Parameters) -> dict[str, Any]:
-    family = _find(parameters)
+    quota = _find(parameters)
     desired = float(parameters["DesiredValue"])
-    if desired <= _applied(records, family)["Value"]:
+    if desired <= _value(records, quota):
         raise AwsError(
             "IllegalArgumentException",
             "You must provide a quota value greater than the current quota value.",
         )
-    granted = records.setdefault("granted", {})
-    granted[family.code] = {"value": desired}
-    told = _applied(records, family)
+    records.setdefault("granted", {})[quota.code] = {"value": desired}
+    told = _applied(records, quota)
     now = utcnow()
     request = {
-        "Id": f"{family.code[2:].lower()}{int(desired):024x}",
+        "Id": f"{quota.code[2:].lower()}{int(desired):024x}",
         "Status": "APPROVED",
         "Created": now,
         "LastUpdated": now,
@@ -154,55 +198,57 @@ def _request(records: Records, parameters: Parameters) -> dict[str, Any]:
     return {"RequestedQuota": request | {name: told[name] for name in shared}}
 
 
-def _check_service(parameters: Parameters) -> None:
-    if parameters["ServiceCode"] != _SERVICE:
+def _of_service(parameters: Parameters) -> list[Quota]:
+    found = [each for each in QUOTAS if each.service == parameters["ServiceCode"]]
+    if not found:
         raise _no_such("service")
+    return found
 
 
-def _find(parameters: Parameters) -> Family:
-    _check_service(parameters)
-    family = _BY_CODE.get(parameters["QuotaCode"])
-    if family is None:
-        raise _no_such("quota")
-    return family
+def _find(parameters: Parameters) -> Quota:
+    for quota in _of_service(parameters):
+        if quota.code == parameters["QuotaCode"]:
+            return quota
+    raise _no_such("quota")
 
 
 def _no_such(kind: str) -> AwsError:
-    """Return AWS's answer for what it does not know: here that is all but on-demand vCPUs."""
+    """Return AWS's answer for what it does not know: here that is all but QUOTAS."""
     return AwsError(
         "NoSuchResourceException",
         f"The request failed because the specified {kind} does not exist.",
     )
 
 
-def _applied(records: Records, family: Family) -> dict[str, Any]:
-    granted: Mapping[str, Any] = records.get("granted", {}).get(family.code, {})
-    value = float(granted.get("value", family.granted))
-    return _shown(records, family, value) | {"QuotaAppliedAtLevel": "ACCOUNT"}
+def _value(records: Records, quota: Quota) -> float:
+    """Return what the account may have by now."""
+    return float(records.get("granted", {}).get(quota.code, {}).get("value", quota.granted))
 
 
-def _default(records: Records, family: Family) -> dict[str, Any]:
-    return _shown(records, family, family.default)
+def _applied(records: Records, quota: Quota) -> dict[str, Any]:
+    return _shown(records, quota, _value(records, quota)) | {"QuotaAppliedAtLevel": "ACCOUNT"}
 
 
-def _shown(records: Records, family: Family, value: float) -> dict[str, Any]:
-    return {
-        "ServiceCode": _SERVICE,
-        "ServiceName": _SERVICE_NAME,
-        "QuotaArn": f"arn:aws:servicequotas:{records['region']['name']}::{_SERVICE}/{family.code}",
-        "QuotaCode": family.code,
-        "QuotaName": f"Running On-Demand {family.name} instances",
+def _shown(records: Records, quota: Quota, value: float) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "ServiceCode": quota.service,
+        "ServiceName": _NAMES[quota.service],
+        "QuotaArn": f"arn:aws:servicequotas:{records['region']['name']}::{quota.service}/{quota.code}",
+        "QuotaCode": quota.code,
+        "QuotaName": quota.name,
         "Value": value,
         "Unit": "None",
         "Adjustable": True,
         "GlobalQuota": False,
-        "UsageMetric": {
+    }
+    if quota.metric_class:
+        shown["UsageMetric"] = {
             "MetricNamespace": NAMESPACE,
             "MetricName": METRIC,
-            "MetricDimensions": family.dimensions,
+            "MetricDimensions": quota.dimensions,
             "MetricStatisticRecommendation": "Maximum",
-        },
-    }
+        }
+    return shown
 
 
 OPERATIONS: dict[str, Operation] = {

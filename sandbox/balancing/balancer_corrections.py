@@ -15,7 +15,9 @@ from moto.elbv2 import exceptions
 from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
 from moto.elbv2.responses import ELBV2Response
 from moto.moto_api._internal import mock_random
+from moto.servicequotas.models import servicequotas_backends
 
+from sandbox.api import service_quotas
 from sandbox.api.errors import AwsError, unsupported
 from sandbox.api.patches import Patches
 from sandbox.balancing import attributes
@@ -40,10 +42,7 @@ _LIMITS = {
     "target-groups": "3000",
     "target-groups-per-action-on-application-load-balancer": "5",
     "target-groups-per-application-load-balancer": "100",
-    "targets-per-application-load-balancer": "1000",
     "targets-per-availability-zone-per-network-load-balancer": "500",
-    "targets-per-network-load-balancer": "3000",
-    "targets-per-target-group": "1000",
 }
 
 
@@ -63,9 +62,11 @@ def install(patches: Patches) -> None:
     patches.replace(FakeLoadBalancer, "activate", lambda record: None)
 
 
-def _describe_account_limits(_: Any) -> ActionResult:
-    """Answer with the limits of a new account; none of them is enforced."""
-    return ActionResult({"Limits": [{"Name": name, "Max": most} for name, most in _LIMITS.items()]})
+def _describe_account_limits(response: Any) -> ActionResult:
+    """Answer with the limits of a new account, but for those that were raised; none of them is enforced."""
+    backend = servicequotas_backends[response.current_account][response.region]
+    limits = _LIMITS | service_quotas.target_limits(backend)
+    return ActionResult({"Limits": [{"Name": name, "Max": limits[name]} for name in sorted(limits)]})
 
 
 def _create_load_balancer(original: Callable[..., Any]) -> Callable[..., Any]:

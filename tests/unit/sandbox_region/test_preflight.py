@@ -17,6 +17,8 @@ from .simulated_world import simulated
 READS = ("Describe", "Get", "List")
 # A rollout may take 60 calls before it begins; some of them are the plan's own.
 MOST_CALLS = 30
+# Targets per target group, and per application load balancer.
+TARGET_QUOTAS = ("L-A0D0B863", "L-7E6692B2")
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +52,12 @@ def test_the_calls_are_few_whatever_the_size_of_the_fleet(fleet: PreflightFleet)
 def test_the_room_is_that_of_the_account(fleet: PreflightFleet) -> None:
     course = Course(Spread(60, 90, 120), (), (), 4, 2_000, 1.0, 0.0)
     assert fleet.checks(course=course) == ["balancer-quota", "target-group-quota", "vcpu-quota"]
-    fleet.api("service-quotas").request_service_quota_increase(
-        ServiceCode="ec2", QuotaCode="L-1216C47A", DesiredValue=10_000
-    )
-    assert fleet.checks(course=course) == ["balancer-quota", "target-group-quota"]
+    quotas = [("ec2", "L-1216C47A"), *(("elasticloadbalancing", each) for each in TARGET_QUOTAS)]
+    for service, code in quotas:
+        fleet.api("service-quotas").request_service_quota_increase(
+            ServiceCode=service, QuotaCode=code, DesiredValue=10_000
+        )
+    assert fleet.checks(course=course) == []
 
 
 def test_addresses_run_out_before_machines_do(fleet: PreflightFleet) -> None:

@@ -74,7 +74,8 @@ class TestQuotas:
             client.request_service_quota_increase(**asked, DesiredValue=40_000)
 
     @pytest.mark.parametrize(
-        ("service", "code"), [("ec2", "L-00000000"), ("elasticloadbalancing", "L-53DA6B97")]
+        ("service", "code"),
+        [("ec2", "L-00000000"), ("elasticloadbalancing", "L-53DA6B97"), ("s3", "L-DC2B2D3D")],
     )
     def test_what_the_region_does_not_know_is_not_there(
         self, local: LocalRegion, service: str, code: str
@@ -137,6 +138,21 @@ def test_limits_of_load_balancers_are_those_of_a_new_account(local: LocalRegion)
         "1000",
         "1000",
     )
+
+
+def test_targets_may_be_more_when_more_are_granted(local: LocalRegion) -> None:
+    for code in ("L-A0D0B863", "L-7E6692B2"):
+        granted = local.client("service-quotas").request_service_quota_increase(
+            ServiceCode="elasticloadbalancing", QuotaCode=code, DesiredValue=20_000
+        )
+        assert granted["RequestedQuota"]["Status"] == "APPROVED"
+    limits = local.client("elbv2").describe_account_limits()["Limits"]
+    told = {each["Name"]: each["Max"] for each in limits}
+    assert (
+        told["targets-per-target-group"],
+        told["targets-per-application-load-balancer"],
+        told["targets-per-network-load-balancer"],
+    ) == ("20000", "20000", "3000")
 
 
 def test_addresses_are_free_again_when_their_machine_is_gone(client: Client) -> None:
