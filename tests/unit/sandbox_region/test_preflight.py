@@ -12,13 +12,12 @@ from orchestrator.domain.forecast.course import Course, Spread
 from orchestrator.domain.preflight_finding import Level
 
 from .preflight_fleet import PreflightFleet
+from .quotas import raise_quotas
 from .simulated_world import simulated
 
 READS = ("Describe", "Get", "List")
 # A rollout may take 60 calls before it begins; some of them are the plan's own.
 MOST_CALLS = 30
-# Targets per target group, and per application load balancer.
-TARGET_QUOTAS = ("L-A0D0B863", "L-7E6692B2")
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +51,7 @@ def test_the_calls_are_few_whatever_the_size_of_the_fleet(fleet: PreflightFleet)
 def test_the_room_is_that_of_the_account(fleet: PreflightFleet) -> None:
     course = Course(Spread(60, 90, 120), (), (), 4, 2_000, 1.0, 0.0)
     assert fleet.checks(course=course) == ["balancer-quota", "target-group-quota", "vcpu-quota"]
-    quotas = [("ec2", "L-1216C47A"), *(("elasticloadbalancing", each) for each in TARGET_QUOTAS)]
-    for service, code in quotas:
-        fleet.api("service-quotas").request_service_quota_increase(
-            ServiceCode=service, QuotaCode=code, DesiredValue=10_000
-        )
+    raise_quotas(fleet.api("service-quotas"), 10_000)
     assert fleet.checks(course=course) == []
 
 
