@@ -26,6 +26,8 @@ ZONES = "abcd"
 # Fleets of 1 to 10, to 100, to 1,000 and to 10,000 machines: what share of the scenarios they make up.
 EVENLY = (1.0, 1.0, 1.0, 1.0)
 DAY_S = 86_400
+# What five pages of activities tell.
+MOST_LAUNCHES = 250
 CHECKPOINT = "CheckpointPercentage"
 # A refresh that would take longer is given more room.
 LONGEST_S = 10 * DAY_S
@@ -93,11 +95,11 @@ class Scenario:
         return forecast(self.shape, self.preferences, self.timing)
 
     def _past(self) -> list[ScalingActivity]:
-        """Return scaling activities of the weeks before: a page of a hundred, fewer of a small fleet."""
+        """Return scaling activities of the weeks before: as many as a plan reads, some of a small fleet."""
         chance = random.Random(f"past of {self.seed}")  # noqa: S311
         began = datetime(2025, 12, 1, tzinfo=UTC)
         activities = []
-        for number in range(min(max(self.shape.desired, 20), 50)):
+        for number in range(min(max(self.shape.desired, 20), MOST_LAUNCHES)):
             fails = chance.random() < self.failure_share
             for words, law, status in (
                 ("Launching a new EC2 instance", self.boot, "Failed" if fails else "Successful"),
