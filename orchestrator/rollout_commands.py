@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config.loader import load_environment
 from orchestrator.domain.rollout.plan import Action, RolloutTarget
-from orchestrator.errors import ConfigError, Refused
+from orchestrator.errors import AwsError, ConfigError, Refused
 from orchestrator.rollout_words import RolloutWords
 from orchestrator.stack_commands import Place
 
@@ -84,7 +84,8 @@ def status(desk: Desk, words: RolloutWords) -> None:
     from orchestrator.workflows.rollout.status import status as look  # noqa: PLC0415
 
     environment, target = choose(desk.place, words, "rollout.status")
-    found = look(desk.join(environment, "rollout.status"), target)
+    with advises(environment):
+        found = look(desk.join(environment, "rollout.status"), target)
     desk.show(status_document(found), status_lines(found))
 
 
@@ -92,9 +93,8 @@ def control(desk: Desk, words: RolloutWords, verb: str) -> None:
     """Pause, resume, promote, abort or take back a fleet's rollout, and show what came of it."""
 
     environment, target = choose(desk.place, words, f"rollout.{verb}")
-    world = desk.join(environment, f"rollout.{verb}")
-    with says_what_goes_on(target), desk.view("rollout") as view:
-        result = _act(verb, world, target, view)
+    with advises(environment), says_what_goes_on(target), desk.view("rollout") as view:
+        result = _act(verb, desk.join(environment, f"rollout.{verb}"), target, view)
     desk.show(result.as_dict(), result.lines())
 
 
@@ -117,7 +117,8 @@ def history(desk: Desk, words: RolloutWords, *, svg: str, rollout_id: str) -> No
     from orchestrator.workflows.rollout.render import document, history_lines  # noqa: PLC0415
 
     environment, target = choose(desk.place, words, "rollout.history")
-    records = workflow.history(desk.join(environment, "rollout.history"), target.fleet)
+    with advises(environment):
+        records = workflow.history(desk.join(environment, "rollout.history"), target.fleet)
     lines = list(history_lines(target.name, records))
     if svg:
         chosen = _record(target, records, rollout_id)
@@ -148,6 +149,17 @@ def _draw(record: RolloutRecord, svg: str) -> None:
         Path(svg).write_text(draw(record), "utf-8")
     except OSError as error:
         raise ConfigError("svg", (f"svg {svg}: {error.strerror}",)) from error
+
+
+@contextmanager
+def advises(environment: Environment) -> Iterator[None]:
+    """Say what helps where an environment was never brought up: it has no bucket for records and locks."""
+    try:
+        yield
+    except AwsError as error:
+        if error.code == "NoSuchBucket" and not error.next_command:
+            error.next_command = f"invoke provision --environment {environment.name}"
+        raise
 
 
 @contextmanager

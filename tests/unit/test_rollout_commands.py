@@ -17,7 +17,7 @@ from orchestrator.domain.refresh import RefreshStatus
 from orchestrator.domain.rollout.progress import Progress
 from orchestrator.domain.rollout.record import Phase
 from orchestrator.domain.rollout.timeline import draw
-from orchestrator.errors import ConfigError, Refused
+from orchestrator.errors import ConfigError, NotFound, Refused
 from orchestrator.host_process import HostProcess
 from orchestrator.rollout_commands import Desk
 from orchestrator.rollout_join import operator
@@ -233,6 +233,22 @@ def test_there_must_be_something_to_control(verb: str) -> None:
     with pytest.raises(Refused) as refused:
         rollout_commands.control(counter.desk, API, verb)
     assert refused.value.next_command.startswith("invoke rollout --environment dev --fleet api")
+
+
+@pytest.mark.parametrize("command", ["pause", "status", "history"])
+def test_an_environment_without_its_bucket_is_told_how_to_get_it(command: str) -> None:
+    def join(_environment: Environment, _verb: str) -> RolloutWorld:
+        raise NotFound("s3", "ListObjectsV2", "NoSuchBucket", "The specified bucket does not exist")
+
+    desk = Desk(PLACE, join, lambda document, lines: None, PlainRollout)
+    with pytest.raises(NotFound) as told:
+        if command == "history":
+            rollout_commands.history(desk, API, svg="", rollout_id="")
+        elif command == "status":
+            rollout_commands.status(desk, API)
+        else:
+            rollout_commands.control(desk, API, command)
+    assert told.value.next_command == "invoke provision --environment dev"
 
 
 def test_the_status_has_its_command() -> None:

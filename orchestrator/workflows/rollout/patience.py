@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -31,7 +31,8 @@ _PATIENT = (
 # So long nothing may be heard of AWS. Longer than outages of one API last, as a rule.
 LIMIT = timedelta(minutes=15)
 FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
-# By code; the last is our own for a network that is down. S3 and EC2 have words of their own.
+UNREACHABLE = "Unreachable"  # our own code for a network that is down
+# By code. S3 and EC2 have words of their own.
 PASSING = frozenset(
     {
         "500",
@@ -51,7 +52,7 @@ PASSING = frozenset(
         "ThrottlingException",
         "TooManyRequestsException",
         "Unavailable",
-        "Unreachable",
+        UNREACHABLE,
     }
 )
 
@@ -65,17 +66,30 @@ def is_passing(error: AwsError) -> bool:
 _ONCE = frozenset({"start_refresh"})
 
 
+@dataclass
+class Contact:
+    """Whether AWS was heard of yet: an endpoint that never answered is a wrong one, or one that is down."""
+
+    was_heard: bool = False
+
+    def take(self, error: AwsError | None) -> None:
+        """Take what became of a call; errors are answers too, but for that of a network that is down."""
+        self.was_heard = self.was_heard or error is None or error.code != UNREACHABLE
+
+
 class Patient:
     """A port whose calls are made until AWS answers them."""
 
-    def __init__(self, port: object, clock: Clock) -> None:
-        self._port, self._clock = port, clock
+    def __init__(self, port: object, clock: Clock, contact: Contact) -> None:
+        self._port, self._clock, self._contact = port, clock, contact
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
         if name in _ONCE:
             return method
-        return lambda *args, **kwargs: persist(self._clock, partial(method, *args, **kwargs))
+        return lambda *args, **kwargs: persist(
+            self._clock, partial(method, *args, **kwargs), contact=self._contact
+        )
 
 
 def patient(world: RolloutWorld) -> RolloutWorld:
@@ -85,23 +99,27 @@ def patient(world: RolloutWorld) -> RolloutWorld:
     """
     if isinstance(world.fleets, Patient):
         return world
-    ports: dict[str, Any] = {name: Patient(getattr(world, name), world.clock) for name in _PATIENT}
+    contact = Contact()
+    ports: dict[str, Any] = {name: Patient(getattr(world, name), world.clock, contact) for name in _PATIENT}
     return replace(world, **ports)
 
 
-def persist(clock: Clock, call: Callable[[], T]) -> T:
+def persist(clock: Clock, call: Callable[[], T], *, contact: Contact | None = None) -> T:
     """Call until AWS answers, and return or raise what it says.
 
     Raises:
+        AwsError: Also that AWS can't be reached, if it never was.
         WaitTimeout: AWS has not answered for a quarter of an hour.
     """
+    contact = contact or Contact(was_heard=True)
     deadline_s = clock.monotonic_s() + LIMIT.total_seconds()
     pause_s = FIRST_PAUSE_S
     while True:
         try:
-            return call()
+            answer = call()
         except AwsError as error:
-            if not is_passing(error):
+            contact.take(error)
+            if not is_passing(error) or not contact.was_heard:
                 raise
             if clock.monotonic_s() >= deadline_s:
                 raise WaitTimeout(
@@ -110,5 +128,8 @@ def persist(clock: Clock, call: Callable[[], T]) -> T:
                     state="a refresh that was begun goes on",
                     next_command="the same command again, which goes on with it",
                 ) from error
+        else:
+            contact.take(None)
+            return answer
         clock.sleep(pause_s)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
