@@ -73,10 +73,15 @@ class EventBus:
         self._calls = calls
         self._clock = clock
         self._changed = changed
+        self._started: Any = None
 
     def install(self, patches: Patches) -> None:
         """Let callers' events take the same way."""
         patches.replace(EventsBackend, "put_events", lambda _, entries: self._put(entries))
+
+    def start(self) -> None:
+        """Go on with the rules that were restored."""
+        self._started = self._backend()
 
     def announce(self, event: Event) -> None:
         """Deliver an event to the targets of every enabled rule that matches it; call with no lock held."""
@@ -98,7 +103,7 @@ class EventBus:
 
     def _has_rules(self) -> bool:
         """Whether anybody may listen; without the lock, and for nearly every event nobody does."""
-        return bool(self._backend().event_buses[BUS].rules)
+        return bool((self._started or self._backend()).event_buses[BUS].rules)
 
     def _backend(self) -> Any:
         return events_backends[self._account_id][self._region]

@@ -135,6 +135,7 @@ class Region:
         if self._file is None or not self._file.load():
             vpcs.connect_default_vpc(self._ec2())
         self._loaded_ec2 = self._ec2()
+        self.event_bus.start()
         self._take_up()
         self._pool.replace_foreign(self._ec2())
         self._pick_up()

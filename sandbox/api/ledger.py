@@ -40,14 +40,8 @@ class Health(StrEnum):
 Observer = Callable[[str, State | Health], None]
 
 
-_CODES = {
-    State.PENDING: 0,
-    State.RUNNING: 16,
-    State.SHUTTING_DOWN: 32,
-    State.TERMINATED: 48,
-    State.STOPPING: 64,
-    State.STOPPED: 80,
-}
+# By their words: those of an enumeration take longer to look up.
+_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 # AWS shows a terminated instance for about an hour.
 REMEMBER_TERMINATED = timedelta(hours=1)
 
@@ -139,7 +133,8 @@ class Ledger:
     def enter(self, instance: Any, state: State, reason: Reason = NO_REASON) -> None:
         """Put `instance` into `state`."""
         with self.lock:
-            instance._state = InstanceState(state.value, _CODES[state])
+            word = state._value_
+            instance._state = InstanceState(word, _CODES[word])
             instance._reason = _told_at(reason, datetime.now(UTC)) if reason.text else ""
             instance.state_reason = StateReason(reason.message, reason.code) if reason.code else None
             if state is not State.RUNNING:

@@ -22,6 +22,7 @@ def install(patches: Patches) -> None:
     patches.replace(TaggedEC2Resource, "get_tags", _tags_of)
     patches.replace(EC2Backend, "get_instance_by_id", instance)
     patches.replace(EC2Backend, "get_instance", _known_instance)
+    patches.replace(EC2Backend, "get_multi_instances_by_id", _known_instances)
     for kind in (BackendDict, AccountSpecificBackend):
         patches.replace(kind, "__getitem__", _there_first(kind.__getitem__))
 
@@ -62,6 +63,14 @@ def _known_instance(backend: Any, instance_id: str) -> Any:
     if found is None:
         raise InvalidInstanceIdError(instance_id)
     return found
+
+
+def _known_instances(backend: Any, instance_ids: list[str], filters: Any = None) -> list[Any]:
+    """Return instances that there are, in the order asked for."""
+    found = [(instance_id, instance(backend, instance_id)) for instance_id in instance_ids]
+    if missing := [instance_id for instance_id, each in found if each is None]:
+        raise InvalidInstanceIdError(missing)
+    return [each for _, each in found if each is not None and each.applies(filters)]
 
 
 def _there_first(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
