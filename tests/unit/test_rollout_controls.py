@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,8 @@ from orchestrator.domain.rollout.record import Phase
 from orchestrator.errors import Refused, RolledBack, SlipwayError, Stranded
 from orchestrator.workflows import rollout
 from orchestrator.workflows.rollout.names import group_name
+from orchestrator.workflows.rollout.world import RolloutWorld
+from tests.unit.mortal import CHANGING, Fate, Killed, mortal, object_locks
 from tests.unit.rollout_world import API, Lab
 
 STAGED = {"checkpoint_percentages": [25, 50, 100], "checkpoint_delay_s": 3600}
@@ -127,22 +130,44 @@ def test_nothing_is_promoted_where_nothing_waits() -> None:
         rollout.promote(lab.world(), API, lab.reporter)
 
 
-def test_a_promotion_killed_anywhere_is_ended_by_the_next_run() -> None:
-    for calls in range(1, 12):
-        lab = started(Lab(policy=STAGED), 600)
-        before = len(lab.fleets.calls)
+COMMANDS: dict[str, Callable[[Lab, RolloutWorld], object]] = {
+    "pause": lambda lab, world: rollout.pause(world, API),
+    "resume": lambda lab, world: rollout.resume(world, API),
+    "promote": lambda lab, world: rollout.promote(world, API, lab.reporter),
+    "abort": lambda lab, world: rollout.abort(world, API, lab.reporter),
+    "rollback": lambda lab, world: rollout.rollback(world, API, lab.reporter, quiet),
+}
 
-        def die(_: str, lab: Lab = lab, at: int = before + calls) -> None:
-            if len(lab.fleets.calls) == at:
-                raise Stopped
 
-        lab.fleets.after_call = die
-        with suppress(Stopped):
-            rollout.promote(lab.world(), API, lab.reporter)
-        lab.fleets.after_call = lambda name: None
-        lab.roll()
-        assert lab.record.phase is Phase.SUCCEEDED
-        assert lab.versions == [2, 2, 2, 2]
+def at_a_checkpoint(verb: str) -> Lab:
+    lab = started(Lab(policy=STAGED | {"checkpoint_delay_s": 300}), 200)
+    if verb == "resume":
+        rollout.pause(lab.world(), API)
+    return lab
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_a_command_killed_anywhere_is_repaired_by_the_next_rollout(verb: str) -> None:
+    fate, lab = Fate(), at_a_checkpoint(verb)
+    COMMANDS[verb](lab, mortal(lab.world(), fate, lab.clock))
+    for number, call in enumerate(fate.calls, start=1):
+        for after in (False, True)[: 1 + call.endswith(CHANGING)]:
+            lab = at_a_checkpoint(verb)
+            with pytest.raises(Killed):
+                COMMANDS[verb](lab, mortal(lab.world(), Fate(number, after=after), lab.clock))
+            with suppress(RolledBack, Stranded):
+                run_after(lab)
+            record = lab.record
+            assert record.phase.is_over, (number, call)
+            assert (record.pause, dict(lab.group.suspended)) == (None, {}), (number, call)
+            assert (lab.pointer == lab.new) is (record.phase is Phase.SUCCEEDED), (number, call)
+            assert not any(each.status.is_active for each in lab.fleets.refreshes(group_name(API)))
+
+
+def run_after(lab: Lab) -> None:
+    """Run `rollout` with locks that know whether their owner is dead."""
+    world = replace(lab.world(), locks=object_locks(lab.objects, lab.clock))
+    rollout.apply(world, rollout.observe_and_plan(world, API), lab.reporter, lab.shown.append)
 
 
 def test_an_abort_leaves_both_images_and_says_so() -> None:
@@ -198,6 +223,19 @@ def test_a_rollback_while_it_goes_on(is_watched: bool) -> None:
     assert lab.versions == [1, 1, 1, 1]
     assert lab.record.phase is Phase.ROLLED_BACK
     assert lab.changes()[-1].startswith("rollback_refresh")
+
+
+def test_a_rollback_finds_the_refresh_that_a_killed_run_could_not_write_down() -> None:
+    lab = Lab(policy=STAGED)
+    lab.fleets.after_call = lambda call: lab.objects.fail("put", Stopped()) if "start" in call else None
+    with pytest.raises(Stopped):
+        lab.roll()
+    lab.fleets.after_call = lambda call: None
+    lab.clock.advance(600)
+    assert (lab.versions, lab.record.refresh_ids) == ([1, 1, 1, 2], ())
+    assert rollout.rollback(lab.world(), API, lab.reporter, quiet).is_changed
+    assert lab.versions == [1, 1, 1, 1]
+    assert lab.record.phase is Phase.ROLLED_BACK
 
 
 def test_a_rollback_after_success_rolls_the_image_before_out() -> None:

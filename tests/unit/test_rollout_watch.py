@@ -94,6 +94,15 @@ def test_a_watcher_follows_a_promotion_to_the_next_refresh() -> None:
     assert len(lab.record.refresh_ids) == 2
 
 
+def test_a_rollout_that_ends_between_plan_and_watching_is_told_as_it_ended() -> None:
+    lab = started(Lab(), 20)
+    plan = lab.plan()
+    lab.roll()
+    result = rollout.apply(lab.world(), plan, lab.reporter, lab.shown.append)
+    assert result.record is not None
+    assert (plan.action, result.record.phase) == (Action.ATTACH, Phase.SUCCEEDED)
+
+
 def test_another_image_is_refused_while_a_rollout_is_under_way() -> None:
     lab = started(Lab(), 20)
     with pytest.raises(Refused, match="is under way"):

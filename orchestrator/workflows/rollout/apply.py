@@ -69,7 +69,7 @@ def attach(
         WaitTimeout: It still goes on after all the time that it may take.
     """
     kept = records.latest(world, target.fleet)
-    if kept is None or kept.record.phase.is_over:
+    if kept is None or not _is_its_own(world, kept.record):
         return follow_foreign(world, target, reporter, show)
     while not kept.record.phase.is_over:
         if is_live(world, target):
@@ -81,6 +81,14 @@ def attach(
             run.note(Happened.ATTACHED, f"{world.operator} goes on with {run.record.rollout_id}")
             return drive(run)
     return outcome(target, kept.record, world.fleets.group(group_name(target)))
+
+
+def _is_its_own(world: RolloutWorld, record: RolloutRecord) -> bool:
+    """Tell whether what is under way, or was until a moment ago, is the rollout of a record."""
+    if not record.phase.is_over:
+        return True
+    newest = world.fleets.refreshes(record.group, limit=1)
+    return bool(newest and newest[0].refresh_id in record.refresh_ids)
 
 
 @contextmanager

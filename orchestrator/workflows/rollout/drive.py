@@ -19,6 +19,7 @@ from orchestrator.workflows.rollout.react import Acting
 from orchestrator.workflows.rollout.result import RolloutResult, outcome
 from orchestrator.workflows.rollout.run import Run
 from orchestrator.workflows.rollout.steps import (
+    adopt_refresh,
     cancel,
     find_refresh,
     make_version,
@@ -160,7 +161,8 @@ def _promote(run: Run) -> None:
 
 
 def _abort(run: Run) -> None:
-    if not run.record.refresh_id and not _adopt(run):
+    run.kept = adopt_refresh(run.world, run.kept)
+    if not run.record.refresh_id:
         end(run, Phase.ABORTED, f"{run.record.reason}; nothing was replaced")
         return
     cancel(run.world, run.record)
@@ -170,15 +172,6 @@ def _abort(run: Run) -> None:
 def _roll_back(run: Run) -> None:
     take_back(run.world, run.record)
     _follow(run)
-
-
-def _adopt(run: Run) -> bool:
-    """Write down a refresh that a killed run has begun; return whether there is one."""
-    found = find_refresh(run.world, run.record) if run.record.new_version else None
-    if found:
-        ids = (*run.record.refresh_ids, found.refresh_id)
-        run.note(Happened.REFRESH, f"refresh {found.refresh_id} had been begun", refresh_ids=ids)
-    return found is not None
 
 
 def _verify(run: Run) -> None:

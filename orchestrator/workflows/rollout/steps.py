@@ -8,10 +8,12 @@ from dataclasses import replace
 
 from orchestrator.domain.refresh import InstanceRefresh, RefreshPreferences, RefreshRequest, RefreshStatus
 from orchestrator.domain.rollout.plan import RolloutTarget
-from orchestrator.domain.rollout.record import Happened, Phase, RolloutRecord
+from orchestrator.domain.rollout.record import Happened, Note, Phase, RolloutRecord
 from orchestrator.errors import AwsError, Refused
+from orchestrator.workflows.rollout import records
 from orchestrator.workflows.rollout.names import command, pointer_name
 from orchestrator.workflows.rollout.patience import LIMIT, is_passing
+from orchestrator.workflows.rollout.records import Kept
 from orchestrator.workflows.rollout.run import Run
 from orchestrator.workflows.rollout.world import RolloutWorld
 
@@ -108,6 +110,17 @@ def find_refresh(world: RolloutWorld, record: RolloutRecord) -> InstanceRefresh 
         if (refresh.template_id, refresh.version) == (record.template_id, record.new_version):
             return refresh
     return None
+
+
+def adopt_refresh(world: RolloutWorld, kept: Kept) -> Kept:
+    """Write down the refresh that a killed run has begun, if there is one and none is written down."""
+    record = kept.record
+    found = find_refresh(world, record) if record.new_version and not record.refresh_ids else None
+    if found is None:
+        return kept
+    note = Note(world.clock.now(), Happened.REFRESH, f"refresh {found.refresh_id} had been begun")
+    ids = (found.refresh_id,)
+    return records.change(world, kept, lambda each: records.noted(replace(each, refresh_ids=ids), note))
 
 
 def read_refresh(world: RolloutWorld, record: RolloutRecord) -> InstanceRefresh:

@@ -17,7 +17,7 @@ from orchestrator.workflows.rollout.patience import patient
 from orchestrator.workflows.rollout.plan import make_plan
 from orchestrator.workflows.rollout.records import Kept
 from orchestrator.workflows.rollout.result import RolloutResult
-from orchestrator.workflows.rollout.steps import take_back
+from orchestrator.workflows.rollout.steps import adopt_refresh, take_back
 from orchestrator.workflows.rollout.world import ProgressSink, RolloutWorld
 
 
@@ -46,8 +46,8 @@ def _take_active_back(
 ) -> RolloutResult | None:
     """Take back what runs and return what it came to, None when it had succeeded before AWS was asked."""
     reason = f"taken back by {world.operator}"
-    has_refresh = bool(kept.record.refresh_id)
-    phase = Phase.ROLLING_BACK if has_refresh else Phase.ABORTING
+    kept = adopt_refresh(world, kept)
+    phase = Phase.ROLLING_BACK if kept.record.refresh_id else Phase.ABORTING
     kept = want(world, target, phase, reason)
     if phase is Phase.ROLLING_BACK:
         take_back(world, kept.record)
