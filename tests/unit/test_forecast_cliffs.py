@@ -76,12 +76,23 @@ def test_a_refresh_that_outlasts_fourteen_days_is_told(machines: int, is_told: b
     )
 
 
-def test_a_group_without_room_is_told_what_it_may_mean() -> None:
-    (found,) = [each for each in cliffs(10, 100, 150, max_size=10) if "maximum" in each or "may have" in each]
-    assert found == (
-        "The group may have 10 machines, and AWS does not say whether a refresh goes beyond: if not, one by "
-        "one, in 1 h 50 min instead of 22 min."
+@pytest.mark.parametrize(
+    ("least", "size", "consequence"),
+    [
+        (100, 10, "it could replace none of them."),
+        (100, 11, "one by one, in 1 h 50 min instead of 22 min."),
+        (90, 10, "one by one, in 1 h instead of 22 min."),
+    ],
+)
+def test_a_group_with_little_room_is_told_what_it_may_mean(least: int, size: int, consequence: str) -> None:
+    found = [each for each in cliffs(10, least, 150, max_size=size) if "may have" in each]
+    doubt = (
+        f"The group may have {size} machines, and AWS does not say whether a refresh goes beyond: if not, "
     )
+    assert found == [doubt + consequence]
+
+
+def test_a_group_with_room_for_the_surge_is_told_nothing_of_it() -> None:
     assert not [each for each in cliffs(10, 100, 150, max_size=15) if "may have" in each]
 
 

@@ -161,3 +161,9 @@ def test_a_slower_proposal_is_made_where_what_would_be_done_breaks_a_limit() -> 
     assert proposal.course is not None
     assert proposal.course.duration_s.likely > current.duration_s.likely
     assert proposal.lines(current)[0] == "Replace at 100 to 150 %."
+
+
+def test_a_fleet_that_is_as_wanted_keeps_its_preferences() -> None:
+    kept = RefreshPreferences(100, 150, checkpoint_percentages=(25, 100))
+    proposal = optimise(FleetShape({}, {}, 0, 4), TIMING, Limits(least_in_service=0, preferences=kept))
+    assert proposal.preferences == kept

@@ -138,15 +138,20 @@ def _other_percentages(preferences: RefreshPreferences) -> Iterator[list[Refresh
 def _at_the_maximum(case: _Case, timing: Timing) -> Iterator[str]:
     """Say what it means that the group may have no room for the surge: AWS does not document it."""
     shape, preferences = case.shape, case.preferences
-    if band_of(shape.desired, preferences).highest <= shape.max_size or shape.max_size < shape.desired:
+    band = band_of(shape.desired, preferences)
+    if band.highest <= shape.max_size or shape.max_size < shape.desired:
+        return
+    size = shape.max_size
+    doubt = (
+        f"The group may have {size} machines, and AWS does not say whether a refresh goes beyond: if not, "
+    )
+    if shape.max_size <= band.lowest:
+        yield f"{doubt}it could replace none of them."
         return
     kept = sketch(shape, preferences, timing, ceiling=shape.max_size)
     if kept.duration_s >= _NOTED * case.outline.duration_s:
-        yield (
-            f"The group may have {shape.max_size} machines, and AWS does not say whether a refresh goes "
-            f"beyond: if not, {at_a_time(kept.width)}, in {time_of(kept.duration_s)} instead of "
-            f"{time_of(case.outline.duration_s)}."
-        )
+        instead = time_of(case.outline.duration_s)
+        yield f"{doubt}{at_a_time(kept.width)}, in {time_of(kept.duration_s)} instead of {instead}."
 
 
 def _checkpoints(case: _Case) -> Iterator[str]:

@@ -85,6 +85,8 @@ class Proposal:
 
 def optimise(shape: FleetShape, timing: Timing, limits: Limits) -> Proposal:
     """Return the preferences with the shortest likely duration; of equal ones the gentlest."""
+    if not shape.replacements:
+        return Proposal(limits, limits.preferences, forecast(shape, limits.preferences, timing))
     ranked = heapq.nsmallest(
         _FINALISTS,
         (
