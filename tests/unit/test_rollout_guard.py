@@ -101,6 +101,13 @@ FAILING = {
         ],
         FailureKind.TARGET_HEALTH,
     ),
+    "the balancer's word on a machine that was in service before anybody looked": (
+        [
+            look(60, group(machine(1), grace_s=30), launch(1, "Successful", started=10)),
+            look(61, group(machine(1), grace_s=30), targets=unhealthy(1)),
+        ],
+        FailureKind.TARGET_HEALTH,
+    ),
     "a termination for the balancer": (
         [look(1, group(machine(1))), look(6, group(machine(1, "Terminating")), termination(1, ELB))],
         FailureKind.TARGET_HEALTH,

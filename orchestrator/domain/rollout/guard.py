@@ -96,7 +96,8 @@ class Guard:
             kind = FailureKind.HOOK if is_hook else FailureKind.LAUNCH
             self._add(_told_by(activity, kind, activity.message or activity.status))
         elif activity.is_launch and activity.instance_id:
-            self._seen.setdefault(activity.instance_id, None)
+            # A launch has ended when the machine is in service.
+            self._seen[activity.instance_id] = self._seen.get(activity.instance_id) or activity.ended_at
         elif activity.is_termination:
             self._reasons[activity.instance_id] = activity
             kind_found = _why_terminated(activity)
