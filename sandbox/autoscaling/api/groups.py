@@ -35,8 +35,8 @@ _PLAIN = {
 }
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html
 _DERIVED = (
-    "An active instance refresh with a desired configuration exists. All configuration options derived from the "
-    "desired configuration are not available for update while the instance refresh is active."
+    "An active instance refresh with a desired configuration exists. All configuration options derived from "
+    "the desired configuration are not available for update while the instance refresh is active."
 )
 _HEALTH_CHECKS = frozenset({"EC2", "ELB"})
 # The value with which a default warm-up is taken back.

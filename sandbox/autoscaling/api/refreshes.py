@@ -114,9 +114,9 @@ class Refreshes:
                 "An instance refresh with a desired configuration or skip matching can't be started because "
                 "the launch template of the Auto Scaling group specifies a Systems Manager parameter."
             )
-        if preferences.auto_rollback and _CHOICES.refuses_impossible_auto_rollback:
-            if reason := self._irreversible(group, desired):
-                raise invalid(reason)
+        is_asked = preferences.auto_rollback and _CHOICES.refuses_impossible_auto_rollback
+        if is_asked and (reason := self._irreversible(group, desired)):
+            raise invalid(reason)
 
     def _irreversible(self, group: Group, desired: TemplateReference | None) -> str:
         """Return why a refresh of a group can't be taken back; empty if it can."""
@@ -124,8 +124,8 @@ class Refreshes:
             return "The instance refresh can't be rolled back: it has no desired configuration."
         if not (group.settings.template.version or "").isdigit():
             return (
-                "The instance refresh can't be rolled back: the Auto Scaling group uses the $Latest or $Default "
-                "version of its launch template."
+                "The instance refresh can't be rolled back: the Auto Scaling group uses the $Latest or "
+                "$Default version of its launch template."
             )
         if self._names_parameter(group):
             return (
@@ -163,6 +163,6 @@ def _check_strategy(parameters: Parameters) -> None:
 def _not_found() -> AwsError:
     return AwsError(
         "ActiveInstanceRefreshNotFound",
-        "The request failed because an active instance refresh or rollback for the specified Auto Scaling group "
-        "was not found.",
+        "The request failed because an active instance refresh or rollback for the specified Auto Scaling "
+        "group was not found.",
     )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from sandbox.autoscaling.refresh.choices import Choices
 from sandbox.autoscaling.refresh.preferences import Preferences
 
+WHOLE = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Band:
@@ -40,14 +42,14 @@ def band(desired: int, preferences: Preferences, choices: Choices, *, max_size: 
     The least is rounded up. Without room on either side, one is launched first where the percentages ask for
     all of the group or allow more than it, and else one is ended first.
     """
-    least, most = preferences.min_healthy, preferences.max_healthy or 100
-    low = -(-desired * least // 100)
-    high = -(-desired * most // 100) if choices.rounds_max_healthy_up else desired * most // 100
+    least, most = preferences.min_healthy, preferences.max_healthy or WHOLE
+    low = -(-desired * least // WHOLE)
+    high = -(-desired * most // WHOLE) if choices.rounds_max_healthy_up else desired * most // WHOLE
     if not choices.surge_may_exceed_max_size:
         high = max(desired, min(high, max_size))
     if low == high == desired and desired:
         has_surge = choices.surge_may_exceed_max_size or max_size > desired
-        goes_first = least == 100 or (most > 100 and choices.launches_first_without_room)
+        goes_first = least == WHOLE or (most > WHOLE and choices.launches_first_without_room)
         if not goes_first:
             low -= 1
         elif has_surge:
@@ -57,9 +59,9 @@ def band(desired: int, preferences: Preferences, choices: Choices, *, max_size: 
 
 def share_reached(fresh: int, desired: int, percentage: int) -> bool:
     """Whether so many new instances are a percentage of a group."""
-    return fresh * 100 >= percentage * desired
+    return fresh * WHOLE >= percentage * desired
 
 
 def needed(desired: int, percentage: int) -> int:
     """Return how many new instances a percentage of a group is."""
-    return -(-desired * percentage // 100)
+    return -(-desired * percentage // WHOLE)

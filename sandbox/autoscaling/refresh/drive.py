@@ -15,7 +15,7 @@ from sandbox.autoscaling import activities, events
 from sandbox.autoscaling.group import Group, Process, TemplateReference
 from sandbox.autoscaling.member import Member
 from sandbox.autoscaling.refresh import pace, words
-from sandbox.autoscaling.refresh.capacity import Band, band
+from sandbox.autoscaling.refresh.capacity import WHOLE, Band, band
 from sandbox.autoscaling.refresh.choices import Choices
 from sandbox.autoscaling.refresh.pace import View
 from sandbox.autoscaling.refresh.reasons import reason_of
@@ -149,13 +149,10 @@ class Refreshing:
 
     def _go_on(self, group: Group, refresh: Refresh, now: datetime) -> bool:
         """Take one decision; True if another may follow from it."""
-        if began := refresh.began_at:
-            if now >= began + LONGEST:
-                return self._fail(group, refresh, words.OUT_OF_DAYS, now)
-        if name := self._alarm_in(refresh, ALARM):
-            return self._fail(group, refresh, words.ALARM.format(name), now)
+        if reason := self._reason_to_fail(refresh, now):
+            return self._fail(group, refresh, reason, now)
         if self._is_paused(group, refresh, now):
-            return self._expire(group, refresh, now) if self._choices.keeps_hour_while_paused else False
+            return self._choices.keeps_hour_while_paused and self._expire(group, refresh, now)
         if refresh.waits_until is not None and now >= refresh.waits_until:
             refresh.waits_until, refresh.progressed_at = None, now
         tally, limits = self._tallies[group.name], self._band(group, refresh)
@@ -164,11 +161,22 @@ class Refreshing:
         seen = pace.view(group, tally)
         if not refresh.is_rollback and self._check(group, refresh, seen, now):
             return True
-        if refresh.waits_until is not None:
-            return False
+        return refresh.waits_until is None and self._advance(group, refresh, seen, now)
+
+    def _advance(self, group: Group, refresh: Refresh, seen: View, now: datetime) -> bool:
+        """End, replace the next instances, or give up; True if another decision may follow from it."""
         if seen.is_complete:
-            return self._complete(group, refresh, now)
-        return self._replace(group, refresh, limits, now) or self._expire(group, refresh, now)
+            self._complete(group, refresh, now)
+            return False
+        self._replace(group, refresh, now)
+        return self._expire(group, refresh, now)
+
+    def _reason_to_fail(self, refresh: Refresh, now: datetime) -> str:
+        """Return why a refresh can't go on, whatever its instances do; empty if it can."""
+        if refresh.began_at and now >= refresh.began_at + LONGEST:
+            return words.OUT_OF_DAYS
+        name = self._alarm_in(refresh, ALARM)
+        return words.ALARM.format(name) if name else ""
 
     def _cancel(self, group: Group, refresh: Refresh, now: datetime) -> bool:
         if self._close(group, refresh, self._band(group, refresh), now):
@@ -240,7 +248,7 @@ class Refreshing:
             return False
         refresh.checkpoint, refresh.checkpoint_size = found, seen.desired
         percentage = percentages[found - 1]
-        if percentage == 100:
+        if percentage == WHOLE:
             return True
         group.outbox.append(events.checkpoint(group, refresh, percentage, now))
         is_last = found == len(percentages)
@@ -250,7 +258,7 @@ class Refreshing:
         refresh.waits_until = now + timedelta(seconds=refresh.preferences.checkpoint_delay_s)
         return True
 
-    def _complete(self, group: Group, refresh: Refresh, now: datetime) -> bool:
+    def _complete(self, group: Group, refresh: Refresh, now: datetime) -> None:
         if refresh.is_rollback:
             self.finish(group, refresh, RefreshStatus.ROLLBACK_SUCCESSFUL, now)
         elif bake_s := refresh.preferences.refresh_bake_time_s:
@@ -259,15 +267,15 @@ class Refreshing:
             group.outbox.append(events.refresh(group, refresh, "Started Baking", now))
         else:
             self.finish(group, refresh, RefreshStatus.SUCCESSFUL, now)
-        return False
 
-    def _replace(self, group: Group, refresh: Refresh, limits: Band, now: datetime) -> bool:
+    def _replace(self, group: Group, refresh: Refresh, now: datetime) -> None:
         tally, slot_by_slot = self._tallies[group.name], self._choices.refills_slot_by_slot
         if self._choices.orders_anew_each_time:
             tally = self._tallies[group.name] = Tally(group, refresh, now)
         seen = pace.view(group, tally)
         checkpoints = () if refresh.is_rollback else refresh.preferences.checkpoints
         budget = pace.budget(seen, checkpoints, refresh.checkpoint)
+        limits = self._band(group, refresh)
         first, last = pace.replacements(seen, limits, budget=budget, slot_by_slot=slot_by_slot)
         for _ in range(first):
             self._end_next(group, now, is_first=True)
@@ -275,7 +283,6 @@ class Refreshing:
         refresh.owed += first + last
         if first or last:
             refresh.progressed_at = now
-        return False
 
     def _expire(self, group: Group, refresh: Refresh, now: datetime) -> bool:
         """Fail when nothing has got better for an hour."""
@@ -321,7 +328,7 @@ class Refreshing:
         seen = pace.view(group, tally)
         if refresh.rollback is not None:
             left = seen.stale + seen.held
-            share = left * 100 // max(seen.desired, 1)
+            share = left * WHOLE // max(seen.desired, 1)
             refresh.percentage = min(refresh.rollback.percentage, share)
         else:
             refresh.percentage, refresh.to_update = pace.progress(seen, tally)

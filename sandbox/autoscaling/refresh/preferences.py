@@ -35,7 +35,7 @@ _CHOICES = {"ScaleInProtectedInstances": PROTECTED, "StandbyInstances": STANDBY}
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """How a refresh goes about it; times in seconds, None where the group's settings or AWS's default count."""
+    """How a refresh goes about it; times in seconds, None where the group's settings or AWS decide."""
 
     min_healthy: int = MIN_HEALTHY
     max_healthy: int | None = None

@@ -3,10 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sandbox.autoscaling.refresh import words
 from sandbox.autoscaling.refresh.pace import View
 from sandbox.autoscaling.refresh.record import Refresh, RefreshStatus
 from sandbox.autoscaling.refresh.tally import LEAVING, Kind, Tally
+
+# What is waited for when no new instance is, in this order; while there are some to replace, nothing is.
+_WAITS: tuple[tuple[Kind, Callable[[str], str]], ...] = (
+    *((kind, words.leaving) for kind in LEAVING),
+    (Kind.STALE, lambda _: ""),
+    (Kind.PROTECTED, words.protected),
+    (Kind.STANDBY, words.in_standby),
+)
 
 
 def reason_of(refresh: Refresh, seen: View, tally: Tally) -> str:
@@ -16,16 +26,9 @@ def reason_of(refresh: Refresh, seen: View, tally: Tally) -> str:
     if refresh.waits_until is not None:
         return words.CHECKPOINT.format(refresh.preferences.checkpoints[refresh.checkpoint - 1])
     if seen.unready:
-        if warming := tally.warming_example():
-            return words.warming(warming)
-        return words.unavailable(tally.example(Kind.UNREADY))
-    for kind in LEAVING:
+        warming = tally.warming_example()
+        return words.warming(warming) if warming else words.unavailable(tally.example(Kind.UNREADY))
+    for kind, says in _WAITS:
         if tally.counts[kind]:
-            return words.leaving(tally.example(kind))
-    if seen.stale:
-        return ""
-    if tally.counts[Kind.PROTECTED]:
-        return words.protected(tally.example(Kind.PROTECTED))
-    if tally.counts[Kind.STANDBY]:
-        return words.in_standby(tally.example(Kind.STANDBY))
+            return says(tally.example(kind))
     return ""

@@ -22,7 +22,8 @@ from sandbox.autoscaling.refresh.record import Refresh
 class Kind(Enum):
     """What an instance is to a refresh."""
 
-    # To be replaced: in service, on its way there, protected and waited for, in standby and waited for or ended.
+    # To be replaced: in service, on its way there, protected and waited for, in standby and waited for or
+    # ended.
     STALE = auto()
     COMING = auto()
     PROTECTED = auto()
