@@ -76,7 +76,7 @@ def test_a_plan_says_all_that_an_operator_asks() -> None:
 
 
 def test_the_course_is_a_picture_to_scale() -> None:
-    assert course_lines(COURSE, delay_s=300) == (
+    assert course_lines(COURSE, delay_s=300, machines=4) == (
         " 0:00  ━━━━━━━━                                  1 machine",
         " 2:10          ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄               checkpoint 25 %: 1 of 4 new, AWS waits 5:00",
         " 7:10                            ━━━━━━━━━       2 machines",
@@ -87,7 +87,7 @@ def test_the_course_is_a_picture_to_scale() -> None:
 
 def test_the_documentation_shows_what_a_plan_shows() -> None:
     told = (PROJECT / "docs" / "rollouts.md").read_text("utf-8")
-    assert "\n".join(course_lines(COURSE, delay_s=300)) in told
+    assert "\n".join(course_lines(COURSE, delay_s=300, machines=4)) in told
     shown = text(PLAN).splitlines()
     assert [line for line in shown if line.startswith(("in service", "time", "surge"))] == [
         line for line in told.splitlines() if line.startswith(("in service", "time  ", "surge"))
@@ -101,7 +101,7 @@ def test_many_batches_are_gathered_by_size() -> None:
         batches=tuple(Batch(at * 100, 10 if at < 20 else 9) for at in range(40)),
         checkpoints=(CourseCheckpoint(100, Spread.exactly(4000), 380),),
     )
-    assert [line.split("  ")[-1] for line in course_lines(course, delay_s=300)] == [
+    assert [line.split("  ")[-1] for line in course_lines(course, delay_s=300, machines=4)] == [
         "20 batches of 10 machines",
         "20 batches of 9 machines",
         "all machines are new",
@@ -110,12 +110,12 @@ def test_many_batches_are_gathered_by_size() -> None:
 
 def test_batches_of_ever_other_sizes_are_one_row() -> None:
     course = replace(COURSE, batches=tuple(Batch(at * 10, 1 + at % 3) for at in range(60)), checkpoints=())
-    assert course_lines(course, delay_s=0)[0].endswith("60 batches of 1 to 3 machines")
+    assert course_lines(course, delay_s=0, machines=4)[0].endswith("60 batches of 1 to 3 machines")
 
 
 def test_a_course_without_a_batch_has_its_end_only() -> None:
     course = replace(COURSE, batches=(), checkpoints=(), duration_s=Spread.exactly(0))
-    assert len(course_lines(course, delay_s=0)) == 1
+    assert len(course_lines(course, delay_s=0, machines=4)) == 1
 
 
 def test_an_assumed_time_and_a_rollout_without_return_are_loud() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.domain.rollout.progress import Progress
 from orchestrator.workflows import rollout
+from orchestrator.workflows.rollout import controls
 from orchestrator.workflows.rollout.render_status import status_document, status_lines
 from tests.unit.rollout_world import API, Lab
 
@@ -54,6 +55,16 @@ def test_a_rollout_without_its_command_asks_for_somebody_to_guard_it() -> None:
     assert f"next         {ROLL}, to guard it: NOBODY DOES NOW" in text
     assert "next         invoke rollout.promote --environment dev --fleet api" in text
     assert "next         invoke rollout.rollback --environment dev --fleet api" in text
+
+
+def test_a_fleet_that_was_left_half_way_says_so_first() -> None:
+    lab = Lab(policy={"checkpoint_percentages": (50, 100)})
+    killed_at_the_checkpoint(lab)
+    controls.abort(lab.world(), API, lab.reporter)
+    text = shown(lab)
+    assert text.startswith("dev/api: nothing is under way, BUT MACHINES OF SEVERAL VERSIONS ARE IN SERVICE\n")
+    assert "phase        aborted by ann@laptop" in text
+    assert text.endswith("invoke rollout.rollback --environment dev --fleet api, to go back to one version")
 
 
 def test_a_rollout_that_is_over_says_how_it_ended() -> None:

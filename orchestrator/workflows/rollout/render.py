@@ -149,12 +149,18 @@ def record_lines(record: RolloutRecord) -> tuple[str, ...]:
     old, new = record.old_version, record.new_version or "not made yet"
     begun = f"{record.begun_at:%Y-%m-%d %H:%M:%S} UTC by {record.begun_by} ({record.rollout_id})"
     return (
-        *row("phase", f"{record.phase}: {record.outcome}" if record.outcome else record.phase),
+        *row("phase", _phase(record)),
         *row("begun", begun),
         *row("image", f"{record.old_ami_id} -> {record.new_ami_id}"),
         *row("template", f"{record.template_id}: version {old} -> {new}"),
         *(row("took", f"{_took(record)}; foreseen {spread(record.predicted_s)}") if record.ended_at else ()),
     )
+
+
+def _phase(record: RolloutRecord) -> str:
+    if not record.outcome or record.outcome.startswith(record.phase):
+        return record.outcome or record.phase
+    return f"{record.phase}: {record.outcome}"
 
 
 def history_lines(name: str, records: tuple[RolloutRecord, ...]) -> tuple[str, ...]:

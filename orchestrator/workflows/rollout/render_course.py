@@ -25,14 +25,15 @@ class _Stretch:
     text: str
 
 
-def course_lines(course: Course, *, delay_s: float) -> tuple[str, ...]:
+def course_lines(course: Course, *, delay_s: float, machines: int) -> tuple[str, ...]:
     """Return the picture, a line for a batch or for many like it, and for each checkpoint.
 
     Args:
         delay_s: How long AWS waits at a checkpoint before it goes on.
+        machines: How many the fleet has.
     """
     total = max(course.duration_s.likely, 1.0)
-    rows = [*_stretches(course, delay_s)]
+    rows = [*_stretches(course, delay_s, machines)]
     width = max((len(clock(total)), *(len(clock(row.begins_s)) for row in rows)))
     lines = [f"{clock(row.begins_s):>{width}}  {_bar(row, total):<{_BAR}}  {row.text}" for row in rows]
     range_s = course.duration_s
@@ -47,10 +48,9 @@ def _bar(row: _Stretch, total: float) -> str:
     return " " * left + row.sign * (right - left)
 
 
-def _stretches(course: Course, delay_s: float) -> Iterator[_Stretch]:
+def _stretches(course: Course, delay_s: float, machines: int) -> Iterator[_Stretch]:
     """Yield batches up to each checkpoint, the checkpoint, and so on to the end."""
     rest = sorted(course.batches, key=lambda each: each.starts_s)
-    replaced = sum(each.machines for each in rest)
     for stop in sorted(course.checkpoints, key=lambda each: each.reached_s.likely):
         reached = stop.reached_s.likely
         before = [each for each in rest if each.starts_s < reached]
@@ -58,7 +58,7 @@ def _stretches(course: Course, delay_s: float) -> Iterator[_Stretch]:
         yield from _batches(before, ends_s=reached)
         if rest or stop.percentage < 100:  # noqa: PLR2004 - at the last one nobody waits
             ends = rest[0].starts_s if rest else min(reached + delay_s, course.duration_s.likely)
-            text = f"checkpoint {stop.percentage} %: {stop.machines:,} of {replaced:,} new"
+            text = f"checkpoint {stop.percentage} %: {stop.machines:,} of {machines:,} new"
             wait = f", AWS waits {clock(ends - reached)}" if ends > reached else ""
             yield _Stretch(reached, ends, _WAITS, text + wait)
     yield from _batches(rest, ends_s=course.duration_s.likely)

@@ -32,7 +32,8 @@ def plan_lines(plan: RolloutPlan) -> tuple[str, ...]:
     for label, texts in _rows(plan):
         lines += _row(label, texts)
     if plan.action is Action.START:
-        lines += ["", *course_lines(plan.course, delay_s=plan.preferences.checkpoint_delay_s or 0)]
+        delay_s, machines = plan.preferences.checkpoint_delay_s or 0, sum(plan.machines_by_zone.values())
+        lines += ["", *course_lines(plan.course, delay_s=delay_s, machines=machines)]
     lines += _finding_lines(plan)
     if plan.proposal:
         lines += ["", *_row("--optimise", plan.proposal)]

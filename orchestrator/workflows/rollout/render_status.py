@@ -49,7 +49,13 @@ def _headline(status: RolloutStatus) -> str:
         return "PAUSED" if progress.paused else "a rollout is under way"
     if record and not record.phase.is_over:
         return "a rollout is not finished, but no refresh is under way"
+    if _is_mixed(status):
+        return "nothing is under way, BUT MACHINES OF SEVERAL VERSIONS ARE IN SERVICE"
     return "nothing is under way"
+
+
+def _is_mixed(status: RolloutStatus) -> bool:
+    return len({(each.template_id, each.version) for each in status.group.in_service}) > 1
 
 
 def _images(status: RolloutStatus) -> Iterator[str]:
@@ -86,6 +92,8 @@ def _next(status: RolloutStatus) -> Iterator[str]:
     is_active = bool(progress and progress.refresh.status.is_active)
     if not is_active and (record is None or record.phase.is_over):
         yield f"{command('rollout', target, '--dry-run')}, to foresee one"
+        if _is_mixed(status):
+            yield f"{command('rollout.rollback', target)}, to go back to one version"
         return
     goes_on = "watch it" if status.held_by else "guard it: NOBODY DOES NOW" if is_active else "finish it"
     yield f"{command('rollout', target)}, to {goes_on}"
