@@ -55,6 +55,16 @@ def shown(trials: list[Trial]) -> str:
     return "\n".join(str(trial) for trial in trials[:WORST_SHOWN])
 
 
+def test_where_nothing_is_left_to_chance_the_forecast_is_exact() -> None:
+    for seed in range(300):
+        found = scenario(seed, decades=(0.5, 0.45, 0.05)).without_chance()
+        trial = Trial(found, found.course, roll(found))
+        reached = {each.percentage: each.reached_s.likely for each in trial.course.checkpoints}
+        reached.pop(100, None)  # AWS tells of none
+        assert trial.course.duration_s.likely == pytest.approx(trial.actual.duration_s), str(trial)
+        assert reached == pytest.approx(trial.actual.reached_s), str(trial)
+
+
 def test_every_rollout_succeeds(trials: list[Trial]) -> None:
     failed = [trial for trial in trials if trial.actual.status != "Successful"]
     assert not failed, shown(failed)
