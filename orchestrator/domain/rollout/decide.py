@@ -12,9 +12,9 @@ from orchestrator.domain.refresh import InstanceRefresh, RefreshStatus
 from orchestrator.domain.rollout.progress import MachineFailure
 
 _WHOLE = 100
-# Whoever looks at a small fleet wants to see it move; a large one moves all the time.
-_SMALL_FLEET = 20
-FIRST_PAUSE_S = 2.0
+# Whoever looks at a small fleet wants to see it move; a large one moves all the time, and is long to read.
+_SMALL_FLEET, _LARGE_FLEET = 20, 200
+FIRST_PAUSE_S, _LARGE_PAUSE_S = 2.0, 8.0
 _LONGEST_PAUSE_SMALL_S, _LONGEST_PAUSE_S, _LONGEST_PAUSE_WAITING_S = 5.0, 15.0, 20.0
 _GROWTH = 1.5
 
@@ -122,6 +122,6 @@ def next_pause_s(last_s: float, *, machines: int, has_moved: bool, is_waiting: b
         is_waiting: Nothing is to be expected: it is paused, or waits at a checkpoint.
     """
     if has_moved:
-        return FIRST_PAUSE_S
+        return FIRST_PAUSE_S if machines <= _LARGE_FLEET else _LARGE_PAUSE_S
     longest = _LONGEST_PAUSE_SMALL_S if machines <= _SMALL_FLEET else _LONGEST_PAUSE_S
     return min(last_s * _GROWTH, _LONGEST_PAUSE_WAITING_S if is_waiting else longest)
