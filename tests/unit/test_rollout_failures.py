@@ -184,3 +184,28 @@ def test_a_topic_that_fails_stops_nothing() -> None:
     lab.roll()
     assert lab.record.phase is Phase.SUCCEEDED
     assert any("nobody was told" in text for _, text in lab.reporter.of("note"))
+
+
+def lose_lock(lab: Lab) -> None:
+    """Let the lock of the run that watches expire, as on a laptop that sleeps."""
+    lab.clock.schedule(30, lambda: setattr(lab.locks.given[-1][1], "is_lost", True))
+
+
+def test_a_run_that_lost_its_lock_does_not_write_the_pointer_and_the_next_one_does() -> None:
+    lab = Lab()
+    lose_lock(lab)
+    with pytest.raises(Refused, match="lost"):
+        lab.roll()
+    assert (lab.pointer, lab.default_version) == (lab.old, 1)
+    lab.roll()
+    assert (lab.pointer, lab.record.phase) == (lab.new, Phase.SUCCEEDED)
+    assert len(lab.fleets.refreshes(GROUP)) == 1
+
+
+def test_a_run_that_lost_its_lock_still_takes_a_bad_image_back() -> None:
+    lab = Lab()
+    lose_lock(lab)
+    trouble(Trouble.STATUS_CHECK)(lab)
+    with pytest.raises(RolledBack):
+        lab.roll()
+    assert lab.versions == [1, 1, 1, 1]
