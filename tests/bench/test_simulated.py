@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +23,75 @@ from tests.sandbox.region.conftest import free_port
 pytestmark = pytest.mark.bench
 
 SIZES = (1_000, 10_000)
+# Instances, and in how many real seconds their refresh shall be over.
+REFRESHES = ((10_000, 3), (100_000, 40))
+PREFERENCES = {"MinHealthyPercentage": 90, "MaxHealthyPercentage": 110, "InstanceWarmup": 30}
 
 
 def test_large_fleets(report: Report, tmp_path: Path) -> None:
     rows = []
     for size in SIZES:
-        state = StateDir(tmp_path / str(size) / ".sandbox")
-        try:
-            info = control.up(port=free_port(), mode="simulated", state_dir=state)
-            rows += measured(info.endpoint, size)
-        finally:
-            control.reset(state_dir=state)
+        with region(tmp_path / str(size)) as endpoint:
+            rows += measured(endpoint, size)
+    for size, target_s in REFRESHES:
+        folder = tmp_path / f"refresh-{size}"
+        with region(folder) as endpoint:
+            rows.append(refreshed(endpoint, size, target_s))
+            status = control.status(state_dir=StateDir(folder / ".sandbox"))
+            rows.append(Row(f"{size} instances: memory of the daemon", f"{memory_mib(status):.0f} MiB"))
     report.add("simulated", rows)
 
 
-def measured(endpoint: str, size: int) -> list[Row]:
-    def client(service: str) -> Any:
-        config = Config(read_timeout=600, retries={"total_max_attempts": 1})
-        keys = {"aws_access_key_id": "anything", "aws_secret_access_key": "goes"}
-        return boto3.client(service, endpoint_url=endpoint, region_name="us-east-1", config=config, **keys)
+@contextmanager
+def region(folder: Path) -> Iterator[str]:
+    state = StateDir(folder / ".sandbox")
+    try:
+        yield control.up(port=free_port(), mode="simulated", state_dir=state).endpoint
+    finally:
+        control.reset(state_dir=state)
 
-    ec2, groups = client("ec2"), client("autoscaling")
+
+def client(endpoint: str, service: str) -> Any:
+    config = Config(read_timeout=600, retries={"total_max_attempts": 1})
+    keys = {"aws_access_key_id": "anything", "aws_secret_access_key": "goes"}
+    return boto3.client(service, endpoint_url=endpoint, region_name="us-east-1", config=config, **keys)
+
+
+def refreshed(endpoint: str, size: int, target_s: int) -> Row:
+    """Replace a whole fleet, ten percent at a time; every instance boots in 30 s and warms up for 30."""
+    ec2, groups = client(endpoint, "ec2"), client(endpoint, "autoscaling")
+    make_group(ec2, groups, size)
+    groups.update_auto_scaling_group(AutoScalingGroupName="fleet", DesiredCapacity=size)
+    advance(endpoint, 120)
+    ec2.create_launch_template_version(
+        LaunchTemplateName="fleet", SourceVersion="1", LaunchTemplateData={"InstanceType": "t3.medium"}
+    )
+    groups.start_instance_refresh(
+        AutoScalingGroupName="fleet",
+        DesiredConfiguration={"LaunchTemplate": {"LaunchTemplateName": "fleet", "Version": "2"}},
+        Preferences=PREFERENCES,
+    )
+
+    def status() -> str:
+        found = groups.describe_instance_refreshes(AutoScalingGroupName="fleet")["InstanceRefreshes"]
+        return str(found[0]["Status"])
+
+    def replace() -> None:
+        while status() in ("Pending", "InProgress"):
+            advance(endpoint, 60)
+
+    took_s = seconds(replace)
+    assert status() == "Successful"
+    what = f"{size} instances: an instance refresh replaces all"
+    return Row(what, f"{took_s:.1f} s", f"{took_s / size * 1e3:.2f} ms an instance", f"< {target_s} s")
+
+
+def memory_mib(status: Any) -> float:
+    return float(status["daemon_memory_bytes"]) / (1 << 20)
+
+
+def measured(endpoint: str, size: int) -> list[Row]:
+    ec2, groups = client(endpoint, "ec2"), client(endpoint, "autoscaling")
     make_group(ec2, groups, size)
 
     def resize(desired: int) -> None:
@@ -72,10 +121,11 @@ def measured(endpoint: str, size: int) -> list[Row]:
 
 def make_group(ec2: Any, groups: Any, size: int) -> None:
     vpc_id = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    # A block of a VPC has no more than 65536 addresses: each zone has one of its own.
+    for number in (1, 2):
+        ec2.associate_vpc_cidr_block(VpcId=vpc_id, CidrBlock=f"10.{number}.0.0/16")
     subnets = [
-        ec2.create_subnet(
-            VpcId=vpc_id, CidrBlock=f"10.0.{64 * number}.0/18", AvailabilityZone=f"us-east-1{zone}"
-        )
+        ec2.create_subnet(VpcId=vpc_id, CidrBlock=f"10.{number}.0.0/16", AvailabilityZone=f"us-east-1{zone}")
         for number, zone in enumerate("abc")
     ]
     image = ec2.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
@@ -84,7 +134,7 @@ def make_group(ec2: Any, groups: Any, size: int) -> None:
     groups.create_auto_scaling_group(
         AutoScalingGroupName="fleet",
         MinSize=0,
-        MaxSize=size,
+        MaxSize=2 * size,
         DesiredCapacity=0,
         LaunchTemplate={"LaunchTemplateName": "fleet"},
         VPCZoneIdentifier=",".join(each["Subnet"]["SubnetId"] for each in subnets),
