@@ -135,9 +135,11 @@ def frame(look: Progress) -> Panel:
 
 def _title(look: Progress) -> Text:
     refresh = look.refresh
-    version = f"version {refresh.version}" if refresh.version is not None else "no version"
+    version = f"version {refresh.version}"
     if refresh.status.is_rolling_back:
         return Text(f"{way_back(look)} {look.target}: {look.old:,} of {look.desired:,} old", "bold red")
+    if refresh.version is None:
+        return Text(f"{look.target}: {refresh.percentage} % replaced, by a refresh without a version", "bold")
     head = f"{look.target} to {version}: {look.new:,} of {look.desired:,} new"
     if look.takes_back:
         head = (

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from orchestrator.domain.refresh import RefreshPreferences, RefreshRequest
 from orchestrator.domain.rollout.progress import Progress
 from orchestrator.workflows import rollout
 from orchestrator.workflows.rollout import controls
@@ -55,6 +56,15 @@ def test_a_rollout_without_its_command_asks_for_somebody_to_guard_it() -> None:
     assert f"next         {ROLL}, to guard it: NOBODY DOES NOW" in text
     assert "next         invoke rollout.promote --environment dev --fleet api" in text
     assert "next         invoke rollout.rollback --environment dev --fleet api" in text
+
+
+def test_a_refresh_that_no_rollout_began_is_told_as_such() -> None:
+    lab = Lab()
+    lab.roll()
+    lab.fleets.start_refresh("slipway-dev-api", RefreshRequest(lab.template_id, 1, RefreshPreferences()))
+    text = shown(lab)
+    assert text.startswith("dev/api: A REFRESH IS UNDER WAY THAT NO ROLLOUT BEGAN\n")
+    assert text.endswith(f"next         {ROLL}, to watch it, not to guard it")
 
 
 def test_a_fleet_that_was_left_half_way_says_so_first() -> None:

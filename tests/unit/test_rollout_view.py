@@ -82,6 +82,13 @@ def test_a_rollout_to_the_image_before_says_that_it_goes_back() -> None:
     assert "\x1b[35m╭" in drawn(frame(look), terminal())
 
 
+def test_a_refresh_without_a_version_is_told_by_its_percentage(lines: Lines) -> None:
+    look = looked(100)
+    look = replace(look, refresh=replace(look.refresh, version=None), zones={"a": ZoneProgress(old=4)})
+    assert "production/api: 25 % replaced, by a refresh without a version" in drawn(frame(look))
+    assert lines.of(look)[-1] == "rollout production/api: 25 % of the machines replaced"
+
+
 def test_a_pause_is_in_the_title() -> None:
     shown = drawn(frame(looked(100, paused="by ann@laptop since 12:01")))
     assert "PAUSED production/api" in shown

@@ -74,7 +74,8 @@ class Onlooker:
         group = world.fleets.group(self._group_name)
         activities, targets = self._read_third(group)
         now = world.clock.now()
-        if not refresh.status.is_rolling_back:
+        # Without a desired configuration of a number, new machines can't be told from old ones.
+        if refresh.version is not None and not refresh.status.is_rolling_back:
             self.fresh = self._guard.take(Look(now, group, activities, targets))
         return self._progress(now, refresh, group)
 

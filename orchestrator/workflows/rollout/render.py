@@ -42,7 +42,7 @@ def progress_lines(look: Progress) -> tuple[str, ...]:
     lines = [
         *row("refresh", f"{refresh.refresh_id}: {refresh.status}, {refresh.percentage} %"),
         *(row("", f"AWS says: {refresh.reason}") if refresh.reason else ()),
-        *row("machines", f"{look.new:,} of {look.desired:,} new, {look.old:,} old"),
+        *row("machines", _machines(look)),
         *(f"{'':{_LABEL}}{line}" for line in _zone_table(look)),
     ]
     if look.targets:
@@ -58,10 +58,18 @@ def progress_lines(look: Progress) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _machines(look: Progress) -> str:
+    if look.refresh.version is None:
+        return "which are new can't be told: the refresh has no version of its own"
+    return f"{look.new:,} of {look.desired:,} new, {look.old:,} old"
+
+
 def short_line(look: Progress) -> str:
     """Return one look in a line: `2/4 machines new (checkpoint 50 %, 4:10 left)`."""
     if look.refresh.status.is_rolling_back:
         head = f"{way_back(look)}: {look.old:,}/{look.desired:,} machines old"
+    elif look.refresh.version is None:
+        head = f"{look.refresh.percentage} % of the machines replaced"
     else:
         head = f"{look.new:,}/{look.desired:,} machines {'back' if look.takes_back else 'new'}"
     remarks = [*_remarks(look)]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from orchestrator.domain.refresh import RefreshStatus
-from orchestrator.domain.rollout.record import RolloutRecord
+from orchestrator.domain.rollout.progress import Progress
 from orchestrator.domain.rollout.wording import clock, counted
 from orchestrator.workflows.rollout.names import command
 from orchestrator.workflows.rollout.render import document, progress_lines, record_lines, row
@@ -46,12 +46,22 @@ def _headline(status: RolloutStatus) -> str:
     if progress and progress.refresh.status.is_active:
         if progress.refresh.status is RefreshStatus.ROLLBACK_IN_PROGRESS:
             return "BEING TAKEN BACK"
-        return "PAUSED" if progress.paused else "a rollout is under way"
+        if progress.paused:
+            return "PAUSED"
+        return (
+            "a rollout is under way" if _is_ours(status) else "A REFRESH IS UNDER WAY THAT NO ROLLOUT BEGAN"
+        )
     if record and not record.phase.is_over:
         return "a rollout is not finished, but no refresh is under way"
     if _is_mixed(status):
         return "nothing is under way, BUT MACHINES OF SEVERAL VERSIONS ARE IN SERVICE"
     return "nothing is under way"
+
+
+def _is_ours(status: RolloutStatus) -> bool:
+    """Tell whether the refresh is of the rollout that the record tells of."""
+    progress, record = status.progress, status.record
+    return bool(progress and record and progress.refresh.refresh_id in record.refresh_ids)
 
 
 def _is_mixed(status: RolloutStatus) -> bool:
@@ -95,17 +105,19 @@ def _next(status: RolloutStatus) -> Iterator[str]:
         if _is_mixed(status):
             yield f"{command('rollout.rollback', target)}, to go back to one version"
         return
+    if is_active and not _is_ours(status):
+        yield f"{command('rollout', target)}, to watch it, not to guard it"
+        return
     goes_on = "watch it" if status.held_by else "guard it: NOBODY DOES NOW" if is_active else "finish it"
     yield f"{command('rollout', target)}, to {goes_on}"
     if progress and is_active and not progress.refresh.status.is_rolling_back:
-        yield from _ways(status, record)
+        yield from _ways(status, progress)
 
 
-def _ways(status: RolloutStatus, record: RolloutRecord | None) -> Iterator[str]:
-    target, progress = status.target, status.progress
-    if progress and progress.paused:
+def _ways(status: RolloutStatus, progress: Progress) -> Iterator[str]:
+    target = status.target
+    if progress.paused:
         yield command("rollout.resume", target)
-    elif progress and progress.checkpoint:
+    elif progress.checkpoint:
         yield f"{command('rollout.promote', target)}, not to wait at the checkpoint"
-    if record:
-        yield f"{command('rollout.rollback', target)}, to take it back"
+    yield f"{command('rollout.rollback', target)}, to take it back"
