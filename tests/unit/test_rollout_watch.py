@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 
 from orchestrator.domain.refresh import RefreshPreferences, RefreshRequest
 from orchestrator.domain.rollout.plan import Action
-from orchestrator.domain.rollout.record import Phase
+from orchestrator.domain.rollout.record import Happened, Phase
 from orchestrator.errors import AwsError, Refused, RolledBack, Stranded
 from orchestrator.workflows import rollout
 from orchestrator.workflows.rollout.names import group_name
@@ -82,6 +83,20 @@ def test_a_watcher_goes_on_with_a_rollout_whose_run_has_died() -> None:
     lab.roll()
     assert lab.record.phase is Phase.SUCCEEDED
     assert lab.pointer == lab.new
+
+
+def test_a_watcher_guards_as_soon_as_the_run_that_did_has_died() -> None:
+    lab = Lab(policy={"checkpoint_percentages": [50, 100], "checkpoint_delay_s": 7200})
+    lab.fleets.spared[2], lab.fleets.trouble[2] = 2, Trouble.HOOK
+    started(lab, 600)
+    held_by_another(lab)
+    lab.clock.schedule(1000, lab.locks.held.clear)
+    dies_at = lab.clock.now() + timedelta(seconds=1000)
+    lab.clock.schedule(1200, lambda: lab.fleets.rollback_refresh(GROUP))
+    with pytest.raises(RolledBack):
+        lab.roll()
+    attached = next(each.at for each in lab.record.notes if each.what == Happened.ATTACHED)
+    assert timedelta() < attached - dies_at < timedelta(seconds=90)
 
 
 def test_a_watcher_follows_a_promotion_to_the_next_refresh() -> None:

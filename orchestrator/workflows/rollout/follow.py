@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from orchestrator.domain.refresh import InstanceRefresh
 from orchestrator.domain.rollout.decide import Ended, Ending
 from orchestrator.domain.rollout.machines import versions_in_service
@@ -23,6 +25,14 @@ from orchestrator.workflows.rollout.watch import LONGEST_S, Terms, watch
 from orchestrator.workflows.rollout.world import ProgressSink, RolloutWorld
 
 _PAUSE_S = 3.0
+# How often it is asked whether the run that guards still lives: somebody has to do it in its place.
+_LIVENESS_S = 60.0
+
+
+class _RunGone(Exception):
+    """The run that carries the rollout out is gone while its refresh goes on."""
+
+
 # A refresh runs, or its record has yet to say so: else there is nothing to look at but the record.
 _REFRESHES = frozenset({Phase.REFRESHING, Phase.PROMOTING, Phase.ABORTING, Phase.ROLLING_BACK})
 
@@ -36,7 +46,9 @@ def follow_live(
         record = kept.record
         if record.phase in _REFRESHES and record.refresh_id and record.refresh_id not in watched:
             watched.add(record.refresh_id)
-            _watch(world, target, read_refresh(world, record), record, reporter=reporter, show=show)
+            live_show = _while_live(world, target, show)
+            with suppress(_RunGone):
+                _watch(world, target, read_refresh(world, record), record, reporter=reporter, show=live_show)
         else:
             world.clock.sleep(_PAUSE_S)
         kept = records.reread(world, kept)
@@ -46,6 +58,23 @@ def follow_live(
 def is_live(world: RolloutWorld, target: RolloutTarget) -> bool:
     """Tell whether a run holds the fleet's lock."""
     return holder(world, target) is not None
+
+
+def _while_live(world: RolloutWorld, target: RolloutTarget, show: ProgressSink) -> ProgressSink:
+    """Return a view that ends with the run that carries the rollout out."""
+    asked_s = world.clock.monotonic_s()
+
+    def show_and_ask(progress: Progress) -> None:
+        nonlocal asked_s
+        show(progress)
+        if world.clock.monotonic_s() - asked_s < _LIVENESS_S:
+            return
+        asked_s = world.clock.monotonic_s()
+        world.clock.sleep(_PAUSE_S)  # a look of its own
+        if not is_live(world, target):
+            raise _RunGone
+
+    return show_and_ask
 
 
 def follow_foreign(
