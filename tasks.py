@@ -121,7 +121,7 @@ def rollout_start(  # noqa: PLR0913, PLR0917 - one parameter per flag
 
 @command(name="status")
 def rollout_status(context: Context, environment="", fleet="", json=False):
-    """Show what a fleet runs, how far its rollout is, and what can be done now."""
+    """Show what a --fleet, or each, runs, how far its rollout is, and what can be done now."""
     context.rollout_status(RolloutWords(environment, fleet, as_json=json))
 
 

@@ -79,14 +79,40 @@ def rollout(desk: Desk, words: RolloutWords, *, is_dry_run: bool, is_confirmed: 
 
 
 def status(desk: Desk, words: RolloutWords) -> None:
-    """Show how a fleet is."""
+    """Show how a fleet is; without one, all of the environment in a line each."""
     from orchestrator.workflows.rollout.render_status import status_document, status_lines  # noqa: PLC0415
     from orchestrator.workflows.rollout.status import status as look  # noqa: PLC0415
 
+    if not words.fleet:
+        _overview(desk, words)
+        return
     environment, target = choose(desk.place, words, "rollout.status")
     with advises(environment):
         found = look(desk.join(environment, "rollout.status"), target)
     desk.show(status_document(found), status_lines(found))
+
+
+def _overview(desk: Desk, words: RolloutWords) -> None:
+    from orchestrator.workflows.rollout.render_status import overview_line, status_document  # noqa: PLC0415
+    from orchestrator.workflows.rollout.status import status as look  # noqa: PLC0415
+
+    name, port = words.environment_name, desk.place.endpoint_port
+    environment = load_environment(desk.place.project, name, endpoint_port=port)
+    documents: list[object] = []
+    lines: list[str] = []
+    with advises(environment):
+        world = desk.join(environment, "rollout.status")
+        for fleet in world.environment.fleets:
+            target = RolloutTarget(name, fleet)
+            try:
+                found = look(world, target)
+            except Refused as refused:  # it has no group yet
+                documents.append(refused.as_dict())
+                lines.append(f"{target.name}: {refused.cause}")
+                continue
+            documents.append(status_document(found))
+            lines.append(overview_line(found))
+    desk.show({"fleets": documents}, lines)
 
 
 def control(desk: Desk, words: RolloutWords, verb: str) -> None:

@@ -258,6 +258,19 @@ def test_the_status_has_its_command() -> None:
     assert counter.documents[0]["pointer"] == "ami-00000000000000001"  # type: ignore[index]
 
 
+def test_the_status_of_all_fleets_is_a_line_each() -> None:
+    counter = Counter(Lab())
+    rollout_commands.status(counter.desk, RolloutWords("dev"))
+    counter.lab.fleets.groups.clear()
+    rollout_commands.status(counter.desk, RolloutWords("dev"))
+    assert counter.lines == [
+        "dev/api: nothing is under way; 4 machines of version 1: ami-00000000000000001, "
+        "which the group names (4 desired)",
+        "dev/api: there is no Auto Scaling group slipway-dev-api",
+    ]
+    assert counter.documents[1]["fleets"][0]["error"] == "Refused"  # type: ignore[index]
+
+
 def test_history_draws_the_newest_rollout_or_the_one_that_is_named(tmp_path: Path) -> None:
     counter = Counter(Lab())
     counter.lab.roll()

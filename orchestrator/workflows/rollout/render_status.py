@@ -41,6 +41,13 @@ def status_lines(status: RolloutStatus) -> tuple[str, ...]:
     return (*lines, "", *(line for text in _next(status) for line in row("next", text)))
 
 
+def overview_line(status: RolloutStatus) -> str:
+    """Return a fleet in a line: what runs, and what goes on."""
+    group = status.group
+    runs = ", ".join(_images(status)) or "no machine in service"
+    return f"{status.target.name}: {_headline(status)}; {runs} ({group.desired_capacity:,} desired)"
+
+
 def _headline(status: RolloutStatus) -> str:
     progress, record = status.progress, status.record
     if progress and progress.refresh.status.is_active:
