@@ -110,6 +110,19 @@ def test_a_pause_killed_before_its_call_is_repaired_by_the_next_command() -> Non
     assert lab.record.phase is Phase.SUCCEEDED
 
 
+def test_a_pause_that_others_give_back_at_the_same_moment_leaves_nothing_suspended() -> None:
+    lab = started(Lab(), 20)
+
+    def give_back(call: str) -> None:
+        if call.startswith("suspend"):
+            rollout.resume(lab.world(), API)
+
+    lab.fleets.after_call = give_back
+    with pytest.raises(Refused, match="at the same moment"):
+        rollout.pause(lab.world("bob@desk"), API)
+    assert lab.group.suspended == {}
+
+
 def test_promotion_goes_on_past_a_checkpoint_and_the_watcher_follows() -> None:
     lab = Lab(policy=STAGED)
     results = meanwhile(lab, 600, lambda: rollout.promote(lab.world("bob@desk"), API, lab.reporter))

@@ -32,7 +32,7 @@ def pause(world: RolloutWorld, target: RolloutTarget) -> RolloutResult:
     """Keep AWS from replacing more machines until somebody goes on, however long that takes.
 
     Raises:
-        Refused: No rollout is under way.
+        Refused: No rollout is under way, or somebody lets it go on at the same moment.
     """
     world = patient(world)
     kept = _active(world, target)
@@ -46,8 +46,17 @@ def pause(world: RolloutWorld, target: RolloutTarget) -> RolloutResult:
 
     kept = records.change(world, kept, how)
     world.fleets.suspend(kept.record.group, INSTANCE_REFRESH)
+    _refuse_resumed(world, target, records.reread(world, kept).record)
     says = f"paused; {command('rollout.resume', target)} goes on, and so does any other command but status"
     return RolloutResult(target, kept.record, is_changed=True, says=(says,))
+
+
+def _refuse_resumed(world: RolloutWorld, target: RolloutTarget, record: RolloutRecord) -> None:
+    """Undo a pause that others gave back, or that a rollout's end did, before the process was suspended."""
+    if record.pause is None:
+        world.fleets.resume(record.group, INSTANCE_REFRESH)
+        _refuse_over(target, record)
+        raise Refused(f"pause of {target.name}", "somebody let it go on at the same moment")
 
 
 def resume(world: RolloutWorld, target: RolloutTarget) -> RolloutResult:
