@@ -18,6 +18,7 @@ from sandbox.api.calls import ApiCall
 from sandbox.api.errors import AwsError
 from sandbox.api.iam_conditions import keys_of
 
+_NAMED = re.compile(r"arn:aws:iam::\d+:(?P<kind>role|instance-profile)/(?P<name>[^/]+)")
 _ACCESS_KEY = re.compile(r"Credential=(?P<id>[^/,%\s]+)(/|%2F)")
 # What services say instead of AccessDeniedException.
 _CODES = {
@@ -62,7 +63,7 @@ class Guard:
         caller = self._caller(session)
         keys = self._keys(call, caller)
         for need in needs(call.target.service, call.operation or "", call.parameters(), self._place):
-            wanted = Need(need.action, need.resource, {**keys, **need.keys})
+            wanted = Need(need.action, self._with_path(need.resource), {**keys, **need.keys})
             if denial := deny(wanted, caller.policies, caller.boundary):
                 raise _refusal(call, caller, denial)
 
@@ -74,14 +75,23 @@ class Guard:
         iam: Any = iam_backends[self._account_id]["aws"]
         role = iam.get_role_by_arn(session.role_arn)
         policies = [_parsed(text) for text in role.policies.values()]
-        policies += [_parsed(each.document) for each in role.managed_policies.values()]
+        policies += [_in_force(each) for each in role.managed_policies.values()]
         boundary = role.permissions_boundary_arn
         return Caller(
             arn=session.arn,
             role_arn=session.role_arn,
             policies=policies,
-            boundary=_parsed(iam.get_policy(boundary).document) if boundary else None,
+            boundary=_in_force(iam.get_policy(boundary)) if boundary else None,
         )
+
+    def _with_path(self, resource: str) -> str:
+        """Return the ARN of a role or an instance profile with its path: calls give their names alone."""
+        found = _NAMED.fullmatch(resource)
+        if found is None:
+            return resource
+        iam: Any = iam_backends[self._account_id]["aws"]
+        every = iam.roles if found["kind"] == "role" else iam.instance_profiles
+        return next((str(each.arn) for each in every.values() if each.name == found["name"]), resource)
 
     def _keys(self, call: ApiCall, caller: Caller) -> dict[str, str]:
         return keys_of(call.environ) | {
@@ -89,6 +99,11 @@ class Guard:
             "aws:principalaccount": self._account_id,
             "aws:requestedregion": self._place.region,
         }
+
+
+def _in_force(managed_policy: Any) -> Policy:
+    """Return the default version of a managed policy: the one that counts."""
+    return next(_parsed(each.document) for each in managed_policy.versions if each.is_default_version)
 
 
 def _access_key(call: ApiCall) -> str | None:

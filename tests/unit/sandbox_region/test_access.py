@@ -91,3 +91,52 @@ def test_a_changed_policy_counts_at_once(local: LocalRegion, session: dict[str, 
 def test_everyone_may_ask_who_they_are(local: LocalRegion, session: dict[str, str]) -> None:
     arn = local.client("sts", **session).get_caller_identity()["Arn"]
     assert arn == "arn:aws:sts::123456789012:assumed-role/dev-api/i-1"
+
+
+def test_managed_policies_and_boundaries_count_in_their_default_version(local: LocalRegion) -> None:
+    iam, ssm = local.client("iam"), local.client("ssm")
+    ssm.put_parameter(Name="/slipway/dev/key", Value="dev", Type="String")
+    arns = [
+        iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(READ_DEV))["Policy"]["Arn"]
+        for name in ("read", "boundary")
+    ]
+    role = iam.create_role(
+        RoleName="dev-reader", AssumeRolePolicyDocument=json.dumps(TRUST), PermissionsBoundary=arns[1]
+    )["Role"]
+    iam.attach_role_policy(RoleName="dev-reader", PolicyArn=arns[0])
+    given = local.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="ann")["Credentials"]
+    reader = local.client(
+        "ssm",
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+    assert reader.get_parameter(Name="/slipway/dev/key")["Parameter"]["Value"] == "dev"
+    statement = {"Effect": "Allow", "Action": "ssm:PutParameter", "Resource": "*"}
+    changed = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.create_policy_version(PolicyArn=arns[0], PolicyDocument=changed, SetAsDefault=True)
+    assert refusal(reader.get_parameter, Name="/slipway/dev/key")[0] == "AccessDeniedException"
+    assert refusal(reader.put_parameter, Name="/slipway/dev/key", Value="x", Overwrite=True)[0] == (
+        "AccessDeniedException"
+    )
+
+
+def test_roles_and_profiles_are_named_with_their_path_in_policies(local: LocalRegion) -> None:
+    iam = local.client("iam")
+    for path, name in (("/slipway/dev/", "dev"), ("/slipway/qa/", "qa")):
+        iam.create_instance_profile(InstanceProfileName=name, Path=path)
+    arn = "arn:aws:iam::*:instance-profile/slipway/dev/*"
+    statement = {"Effect": "Allow", "Action": "iam:GetInstanceProfile", "Resource": arn}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = iam.create_role(RoleName="operator", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]
+    iam.put_role_policy(RoleName="operator", PolicyName="look", PolicyDocument=document)
+    given = local.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="ann")["Credentials"]
+    operator = local.client(
+        "iam",
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+    found = operator.get_instance_profile(InstanceProfileName="dev")["InstanceProfile"]
+    assert found["Path"] == "/slipway/dev/"
+    assert refusal(operator.get_instance_profile, InstanceProfileName="qa")[0] == "AccessDenied"
