@@ -79,7 +79,8 @@ def way(worlds: Sequence[RolloutWorld], *, ami_id: str = "") -> tuple[Leg, ...]:
                 problems.append(f"{world.environment.name}: {lacks}")
             legs.append(Leg(world, RolloutTarget(world.environment.name, name, wanted)))
     if problems:
-        raise Refused(_title(worlds), "; ".join(dict.fromkeys(problems)), next_command="invoke bake-ami")
+        next_command = f"invoke bake-ami --environment {worlds[0].environment.name}"
+        raise Refused(_title(worlds), "; ".join(dict.fromkeys(problems)), next_command=next_command)
     return tuple(legs)
 
 
