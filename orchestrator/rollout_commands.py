@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from orchestrator.workflows.rollout.world import RolloutWorld
 
     View = LiveRollout | PlainRollout
+# Each is a call; one that is named is looked for among all.
+_LATEST = 50
+
 Show = Callable[[object, Sequence[str]], None]
 Join = Callable[["Environment", str], "RolloutWorld"]
 
@@ -139,12 +143,13 @@ def _act(verb: str, world: RolloutWorld, target: RolloutTarget, view: View) -> R
 
 def history(desk: Desk, words: RolloutWords, *, svg: str, rollout_id: str) -> None:
     """Show a fleet's rollouts, and draw the newest of them, or the one that is named, into a file."""
-    from orchestrator.workflows import rollout as workflow  # noqa: PLC0415
+    from orchestrator.workflows.rollout import records as kept  # noqa: PLC0415
     from orchestrator.workflows.rollout.render import document, history_lines  # noqa: PLC0415
 
     environment, target = choose(desk.place, words, "rollout.history")
     with advises(environment):
-        records = workflow.history(desk.join(environment, "rollout.history"), target.fleet)
+        found = kept.newest_first(desk.join(environment, "rollout.history"), target.fleet)
+        records = tuple(itertools.islice(found, None if rollout_id else _LATEST))
     lines = list(history_lines(target.name, records))
     if svg:
         chosen = _record(target, records, rollout_id)

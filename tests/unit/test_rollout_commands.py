@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from orchestrator.rollout_commands import Desk
 from orchestrator.rollout_join import operator
 from orchestrator.rollout_words import RolloutWords
 from orchestrator.stack_commands import Place
+from orchestrator.workflows.rollout import records
 from orchestrator.workflows.rollout.world import RolloutWorld
 from tests.fakes import FakeTemplates
 from tests.unit.rollout_world import Lab
@@ -282,6 +284,18 @@ def test_history_draws_the_newest_rollout_or_the_one_that_is_named(tmp_path: Pat
         assert svg.read_text("utf-8") == draw(record)
         assert counter.lines[-1] == f"{record.rollout_id} is drawn in {svg}"
     assert len(counter.documents[0]) == 2  # type: ignore[arg-type]
+
+
+def test_a_long_history_is_read_as_far_as_it_is_shown() -> None:
+    counter = Counter(Lab())
+    counter.lab.roll()
+    first = counter.lab.record
+    for at in range(60):
+        later = replace(first, rollout_id=f"rollout-20270101T0000{at:02}-abcdef")
+        records.begin(counter.lab.world(), later)
+    rollout_commands.history(counter.desk, API, svg="", rollout_id="")
+    assert counter.lines[0].startswith("dev/api: 50 rollouts, newest first")
+    assert counter.documents[0][0]["rollout_id"] == "rollout-20270101T000059-abcdef"  # type: ignore[index]
 
 
 def test_a_picture_that_can_t_be_drawn_says_why(tmp_path: Path) -> None:
