@@ -7,7 +7,7 @@ request and in the answer, takes longer than what is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,12 @@ KEY = "slipway.handover"
 # Shorter lists are put in words.
 MOST_IN_WORDS = 20
 # By operation, the list of the request that may be long.
-LISTS: Mapping[str, str] = {"TerminateInstances": "InstanceIds"}
+LISTS: Mapping[str, str] = {
+    "DeregisterTargets": "Targets",
+    "DescribeTargetHealth": "Targets",
+    "RegisterTargets": "Targets",
+    "TerminateInstances": "InstanceIds",
+}
 
 
 @dataclass
@@ -27,6 +32,18 @@ class Handover:
 
     given: Sequence[Any] | None = None
     told: dict[str, Any] = field(default_factory=dict)
+
+
+def taking(operation: str, original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a method of moto's responses that finds the list that was handed over in its parameters."""
+
+    def answer(response: Any) -> Any:
+        beside = current()
+        if beside is not None and beside.given is not None:
+            response.params[LISTS[operation]] = beside.given
+        return original(response)
+
+    return answer
 
 
 def current() -> Handover | None:

@@ -68,9 +68,8 @@ class InstanceHooks:
         patches.replace(Instance, "system_status", property(_system_status))
         patches.replace(EC2Backend, "run_instances", self._running(EC2Backend.run_instances))
         patches.replace(InstanceResponse, "run_instances", _counting(InstanceResponse.run_instances))
-        patches.replace(
-            InstanceResponse, "terminate_instances", _terminating_many(InstanceResponse.terminate_instances)
-        )
+        taking = handover.taking("TerminateInstances", InstanceResponse.terminate_instances)
+        patches.replace(InstanceResponse, "terminate_instances", _terminating_many(taking))
         patches.replace(General, "get_console_output", self._console())
         patches.replace(
             EC2Backend,
@@ -223,12 +222,11 @@ def _in_short(reservation: Any) -> dict[str, Any]:
 
 def _terminating_many(original: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
     def terminate_instances(response: Any) -> ActionResult:
-        """Terminate a long list of the region's own as it was handed over."""
+        """Tell beside the words what became of a long list that was handed over."""
+        result: Any = original(response)
         beside = handover.current()
         if beside is None or beside.given is None:
-            return original(response)
-        response.params["InstanceIds"] = beside.given
-        result: Any = original(response)
+            return result  # type: ignore[no-any-return]
         beside.told = {
             "TerminatingInstances": [
                 {**each, "PreviousState": {"Code": before.code, "Name": before.name}}

@@ -20,7 +20,7 @@ from sandbox.api import lookups
 from sandbox.api.patches import Patches
 
 
-class _Untracked(list[Any]):
+class Untracked(list[Any]):
     """moto keeps every object of a class here, for its own pages, and so keeps the terminated for ever."""
 
     def append(self, _: Any) -> None:
@@ -31,7 +31,7 @@ def install(patches: Patches) -> None:
     """Draw ids at once instead of by the digit, and let go of what is gone."""
     patches.replace(utils, "random_resource_id", _resource_id)
     for kind in (Instance, NetworkInterface, Volume, VolumeAttachment):
-        patches.replace(kind, "instances_tracked", _Untracked())
+        patches.replace(kind, "instances_tracked", Untracked())
 
 
 def are_alike(options: dict[str, Any]) -> bool:

@@ -8,11 +8,16 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from botocore import xform_name
+from moto.core.responses import EmptyResult
 from moto.elbv2 import exceptions
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup
+from moto.elbv2.responses import ELBV2Response
 
+from sandbox import handover
 from sandbox.api.errors import AwsError, unsupported
 from sandbox.api.patches import Patches
+from sandbox.api.siblings import Untracked
 from sandbox.balancing import attributes
 from sandbox.balancing.health import DRAINING, NOT_REGISTERED, TargetState, Verdict
 from sandbox.balancing.shape import target_name
@@ -44,6 +49,13 @@ class TargetCorrections:
         patches.replace(ELBv2Backend, "register_targets", self._register_targets)
         patches.replace(ELBv2Backend, "deregister_targets", self._deregister_targets)
         patches.replace(ELBv2Backend, "describe_target_health", self._describe_target_health)
+        for operation in ("RegisterTargets", "DeregisterTargets", "DescribeTargetHealth"):
+            name = xform_name(operation)
+            answer = handover.taking(operation, getattr(ELBV2Response, name))
+            patches.replace(ELBV2Response, name, answer)
+        told = _telling_of_health(ELBV2Response.describe_target_health)
+        patches.replace(ELBV2Response, "describe_target_health", told)
+        patches.replace(FakeHealthStatus, "instances_tracked", Untracked())
         # moto's EC2 does not call it, and what is terminated drains like the rest.
         patches.replace(ELBv2Backend, "notify_terminate_instances", lambda backend, instance_ids: None)
 
@@ -66,9 +78,13 @@ class TargetCorrections:
     def _deregister_targets(self) -> Callable[..., None]:
         def deregister(backend: Any, target_group_arn: str, instances: Any) -> None:
             group = _group(backend, target_group_arn)
+            keys: dict[str, list[str]] = {}
+            for key, entry in group.targets.items():
+                keys.setdefault(entry["Id"], []).append(key)
             for target in instances:
-                for key, entry in list(group.targets.items()):
-                    if entry["Id"] == target["Id"] and target.get("Port") in (None, entry["Port"]):
+                for key in keys.get(target["Id"], ()):
+                    entry = group.targets.get(key)
+                    if entry is not None and target.get("Port") in (None, entry["Port"]):
                         drain(group, key, now=self._now())
 
         return deregister
@@ -100,6 +116,27 @@ class TargetCorrections:
         return FakeHealthStatus(
             entry["Id"], entry["Port"], check_port, verdict.state, verdict.reason, verdict.description
         )
+
+
+def _telling_of_health(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def describe_target_health(response: Any) -> Any:
+        """Tell the region itself beside the words: a group may have thousands of targets."""
+        result = original(response)
+        beside = handover.current()
+        if beside is None:
+            return result
+        beside.told = {
+            "TargetHealthDescriptions": [
+                {
+                    "Target": {"Id": each.instance_id, "Port": each.port},
+                    "TargetHealth": {key: said for key, said in each.target_health.items() if said},
+                }
+                for each in result.result["TargetHealthDescriptions"]
+            ]
+        }
+        return EmptyResult()
+
+    return describe_target_health
 
 
 def drain(group: Any, key: str, *, now: datetime) -> None:
