@@ -95,7 +95,8 @@ def _launches(group: Group, missing: int, now: datetime) -> list[Launch]:
         (refreshed, activities.refreshes(now), False, True),
         (missing - replaced - refreshed, grows, False, False),
     ):
-        for zone, share in zones.spread(counts, usable, count).items():
+        staying = counts - _leaving(group, counts) if is_refresh and count else counts
+        for zone, share in zones.spread(staying, usable, count).items():
             launches += [
                 Launch(subnet, number, cause, is_replacement, is_refresh=is_refresh)
                 for subnet, number in _over_subnets(group, zone, share, used)
@@ -181,6 +182,17 @@ def _counts(group: Group) -> Counter[str]:
     for order in group.orders:
         counts[order.subnet.zone] += order.count
     return counts
+
+
+def _leaving(group: Group, counts: Counter[str]) -> Counter[str]:
+    """Return from which zones instances will go that a refresh's launches come before: where the most are."""
+    refresh, leaving = group.refresh, Counter[str]()
+    stale = Counter(refresh.stale_zones) if refresh else Counter[str]()
+    for _ in range(min(refresh.surge if refresh else 0, stale.total())):
+        chosen = max(sorted(+stale), key=lambda zone: counts[zone] - leaving[zone])
+        leaving[chosen] += 1
+        stale[chosen] -= 1
+    return leaving
 
 
 def _subnet_counts(group: Group) -> Counter[str]:

@@ -19,6 +19,8 @@ class Choices:
         surge_may_exceed_max_size: Let launches before terminations take a group above its maximum size.
         launches_first_without_room: Where rounding leaves room for no replacement and the maximum healthy
             percentage is above 100, launch one first, instead of terminating one first.
+        surges_where_room_is_made: Launch what is to take the place of machines that serve still in the zones
+            that those will leave, instead of where the fewest are with them.
         orders_anew_each_time: Ask the termination policies again before each batch, instead of once.
         ends_unready_at_rollback: Begin a rollback by ending all new instances that are not healthy at once.
         may_roll_back_while_baking: Take RollbackInstanceRefresh during the bake time.
@@ -34,6 +36,7 @@ class Choices:
     rounds_max_healthy_up: bool = False
     surge_may_exceed_max_size: bool = True
     launches_first_without_room: bool = True
+    surges_where_room_is_made: bool = True
     orders_anew_each_time: bool = False
     ends_unready_at_rollback: bool = True
     may_roll_back_while_baking: bool = True

@@ -281,6 +281,7 @@ class Refreshing:
             self._end_next(group, now, is_first=True)
         refresh.surge += last
         refresh.owed += first + last
+        refresh.stale_zones = dict(tally.stale_zones) if self._choices.surges_where_room_is_made else {}
         if first or last:
             refresh.progressed_at = now
 

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.htm
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -64,6 +64,7 @@ class Refresh:
             taken back.
         to_update: How many instances are not replaced, healthy and warm yet.
         surge: How many instances above the desired capacity take the place of some that serve still.
+        stale_zones: How many instances are to be replaced in each zone; empty where launches don't mind.
         owed: How many launches take the place of what the refresh has ended.
         progressed_at: When something last got better: an hour later the refresh fails.
         is_paused: Whether it waits for processes to be resumed, or for data of alarms.
@@ -88,6 +89,7 @@ class Refresh:
     rollback: Rollback | None = None
     followed: int | None = None
     surge: int = 0
+    stale_zones: dict[str, int] = field(default_factory=dict)
     owed: int = 0
     progressed_at: datetime | None = None
     is_paused: bool = False

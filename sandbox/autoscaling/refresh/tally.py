@@ -55,6 +55,9 @@ class Tally:
         self.followed = refresh.followed
         self.counts: Counter[Kind] = Counter()
         self._kinds: dict[str, Kind] = {}
+        # Where those are that are to be replaced and in service.
+        self.stale_zones: Counter[str] = Counter()
+        self._stale: dict[str, str] = {}
         self._healthy: set[str] = set()
         self._warming: list[tuple[datetime, int, str]] = []
         self._queues: dict[str, list[tuple[selection.Key, str]]] = {}
@@ -101,14 +104,8 @@ class Tally:
         It comes from a zone that has the most instances, one that the group has left before all; then those
         that an earlier refresh has left alone, and then the termination policies decide.
         """
-        best: tuple[tuple[bool, int], str] | None = None
-        for zone, queue in self._queues.items():
-            if not self._clean(queue):
-                continue
-            rank = (zone not in self.settings.zones, self._group.counted[zone])
-            if best is None or rank > best[0] or (rank == best[0] and queue[0] < self._queues[best[1]][0]):
-                best = (rank, zone)
-        return None if best is None else self._group.members[self._queues[best[1]][0][1]]
+        zone = self._next_zone()
+        return None if zone is None else self._group.members[self._queues[zone][0][1]]
 
     def all_of(self, *kinds: Kind) -> list[Member]:
         """Return the instances of some kinds, as they came; reads them all."""
@@ -131,6 +128,16 @@ class Tally:
             self.followed,
         )
 
+    def _next_zone(self) -> str | None:
+        best: tuple[tuple[bool, int], str] | None = None
+        for zone, queue in self._queues.items():
+            if not self._clean(queue):
+                continue
+            rank = (zone not in self.settings.zones, self._group.counted[zone])
+            if best is None or rank > best[0] or (rank == best[0] and queue[0] < self._queues[best[1]][0]):
+                best = (rank, zone)
+        return None if best is None else best[1]
+
     def _see(self, instance_id: str) -> None:
         member = self._group.members.get(instance_id)
         if member is None:
@@ -142,6 +149,9 @@ class Tally:
     def _sort(self, member: Member) -> None:
         kind = self._kind(member)
         before = self._put(member.instance_id, kind)
+        if kind is Kind.STALE:
+            self._stale[member.instance_id] = member.zone
+            self.stale_zones[member.zone] += 1
         if kind is not None and kind is not before:
             heapq.heappush(self._examples[kind], (member.number, member.instance_id))
             if kind is Kind.STALE:
@@ -150,6 +160,8 @@ class Tally:
             self.successes += kind is Kind.FRESH
 
     def _put(self, instance_id: str, kind: Kind | None) -> Kind | None:
+        if zone := self._stale.pop(instance_id, ""):
+            self.stale_zones[zone] -= 1
         before = self._kinds.pop(instance_id, None)
         if before is not None:
             self.counts[before] -= 1
