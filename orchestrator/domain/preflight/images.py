@@ -145,8 +145,8 @@ CHECKS = (
         Level.WARNING,
         "Nothing may remove the image that runs now while a rollback could need it: it is published, or "
         "protected from deregistration.",
-        "protect it: `aws ec2 enable-image-deregistration-protection --image-id <the old image>`; what another "
-        "account owns can only be replaced",
+        "protect it: `aws ec2 enable-image-deregistration-protection --image-id <the old image>`; another "
+        "account's can only be replaced",
         _old_is_pinned,
     ),
 )

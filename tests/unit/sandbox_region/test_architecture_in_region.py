@@ -15,12 +15,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from orchestrator.domain.drift import Difference, DriftKind, ResourceDrift, unintended
+from orchestrator.domain.rollout.plan import RolloutTarget
+from orchestrator.workflows import rollout
 from sandbox.simulated import SimulatedSubstrate
 from stacks.architecture import environment_stacks, network_stacks
 from stacks.project import environment_inputs, network_inputs
 from stacks.stack import Stack
 from tests.hooks import complete_launches
 from tests.unit.sandbox_region.conftest import LocalRegion, make_region
+from tests.unit.sandbox_region.operator_session import publish, rollout_world
 from tests.unit.sandbox_region.test_lambdas import bundle
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -288,3 +291,12 @@ def paths_of(drift: ResourceDrift) -> list[str]:
 
 
 TYPES = {"ApiGroup": "AWS::AutoScaling::AutoScalingGroup", "ApiTemplate": "AWS::EC2::LaunchTemplate"}
+
+
+def test_operators_may_look_up_all_that_is_checked_before_a_rollout(rolled: LocalRegion) -> None:
+    world = rollout_world(rolled, "sandbox")
+    for fleet in sorted(world.environment.fleets):
+        ami_id = publish(rolled, world.environment.config_bucket, fleet, "b")
+        plan = rollout.observe_and_plan(world, RolloutTarget("sandbox", fleet, ami_id))
+        assert [each.line() for each in plan.findings if "could not be checked" in each.says] == []
+        assert plan.errors == ()
