@@ -29,6 +29,8 @@ DEFAULT_SKEW = timedelta(seconds=60)
 _RACES = 5
 # How long the end of a block waits for a renewal under way; one that comes later is refused by its etag.
 _PATIENCE_S = 10.0
+# A call that is throttled is made again at once: a lock that can't be renewed stops its holder's work.
+_TRIES, _PAUSE_S = 5, 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -196,9 +198,20 @@ class _Lease:
         if self._taken_from_us:
             return
         try:
-            self._taken_from_us = not (self.write(if_match=self._etag) or self._write_over_own())
+            self._taken_from_us = not self._persist(
+                lambda: self.write(if_match=self._etag) or self._write_over_own()
+            )
         except AwsError as exc:
             _log.warning("lock %s could not be renewed: %s", self.name, exc.cause)
+
+    def _persist(self, call: Callable[[], bool]) -> bool:
+        for _ in range(_TRIES - 1):
+            try:
+                return call()
+            except AwsError as exc:
+                _log.info("lock %s: %s", self.name, exc.cause)
+            self._clock.sleep(_PAUSE_S)
+        return call()
 
     def _write_over_own(self) -> bool:
         """Renew from the object itself if it is ours: an answer got lost, and with it the etag."""
@@ -225,7 +238,7 @@ class _Lease:
     def release(self) -> None:
         """Delete the object if it is still ours; what can't be deleted expires."""
         try:
-            if not self._objects.delete(_key(self.name), if_match=self._etag):
+            if not self._persist(lambda: self._objects.delete(_key(self.name), if_match=self._etag)):
                 _log.warning("lock %s was not ours any more when it was released", self.name)
         except AwsError as exc:
             _log.warning("lock %s could not be released and will expire: %s", self.name, exc.cause)

@@ -308,6 +308,18 @@ def test_a_lock_that_can_not_be_released_does_not_hide_how_the_block_ended(bench
         raise KeyError
 
 
+def test_a_call_that_is_throttled_is_made_again_at_once(bench: Bench) -> None:
+    throttled = AwsError("s3", "PutObject", "SlowDown", "Please reduce your request rate.")
+    with bench.operator().hold("a", "run-1") as held:
+        bench.clock.advance(85)
+        bench.objects.fail("put", throttled, throttled, throttled)
+        bench.ticker.tick()
+        bench.clock.advance(80)
+        held.check()
+        bench.objects.fail("delete", throttled, throttled)
+    assert bench.objects.objects == {}
+
+
 def test_the_renewing_thread_renews_and_ends_with_the_block() -> None:
     ticked = threading.Event()
     with thread_ticker(0.01, ticked.set):
