@@ -4,13 +4,62 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.aws.session import AwsSession, Endpoint
 
+# How operations begin that change something.
+_CHANGING = (
+    "Cancel",
+    "Create",
+    "Delete",
+    "Modify",
+    "Publish",
+    "Put",
+    "Resume",
+    "Rollback",
+    "Start",
+    "Suspend",
+)
+
 
 class Killed(BaseException):
     """The program is dead. No `except` of a library or of ours takes it for an error of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """When to die: at the first call of an operation once so many calls have changed something.
+
+    It is not counted in calls, because a run more or less lucky looks more or less often.
+    """
+
+    changes: int
+    operation: str
+    after: bool = False
+
+
+def is_change(operation: str) -> bool:
+    """Tell whether an operation, `service.Operation`, changes something."""
+    return operation.partition(".")[2].startswith(_CHANGING)
+
+
+def deaths(heard: Sequence[str]) -> Iterator[Death]:
+    """Give deaths that a run which made these calls can die, those that come to the same but once.
+
+    They are those after each call that changes something; before it all is as after the one before, so that
+    is done for the first call, and for what is no record or lock.
+    """
+    changes = 0
+    yield Death(0, heard[0])
+    for operation in heard:
+        if is_change(operation):
+            if not operation.startswith("s3."):
+                yield Death(changes, operation)
+            yield Death(changes, operation, after=True)
+            changes += 1
 
 
 class MortalSession(AwsSession):
@@ -24,9 +73,11 @@ class MortalSession(AwsSession):
         super().__init__(endpoint)
         self.heard: list[str] = []
         self._watched: set[str] = set()
-        self._numbers = threading.local()
+        self._thread = threading.local()
         self._guard = threading.Lock()
-        self._dies_at, self._dies_after, self._is_dead = 0, False, False
+        self._changes = 0
+        self._death: Death | None = None
+        self._is_dead = False
 
     def client(self, service: str) -> Any:
         """Return the client of a service."""
@@ -38,26 +89,31 @@ class MortalSession(AwsSession):
                 client.meta.events.register_last("response-received.*.*", self._receive)
         return client
 
-    def begin(self, *, dies_at: int = 0, after: bool = False) -> None:
-        """Begin to count; die at a call, counted from 1, before it is sent or after its answer has come."""
-        self.heard = []
-        self._dies_at, self._dies_after, self._is_dead = dies_at, after, False
+    def begin(self, death: Death | None = None) -> None:
+        """Begin to count, and to wait for a death."""
+        self.heard, self._changes = [], 0
+        self._death, self._is_dead = death, False
 
     def _send(self, event_name: str, **_: Any) -> None:
+        operation = event_name.removeprefix("before-send.")
         with self._guard:
             if self._is_dead:
                 raise Killed
-            self.heard.append(event_name.removeprefix("before-send."))
-            self._numbers.sent = len(self.heard)
-            if self._numbers.sent == self._dies_at and not self._dies_after:
-                self._is_dead = True
+            self.heard.append(operation)
+            death = self._death
+            self._thread.is_last = death is not None and (death.changes, death.operation) == (
+                self._changes,
+                operation,
+            )
+            self._changes += is_change(operation)
+            self._is_dead = self._thread.is_last
+            if death and self._is_dead and not death.after:
                 raise Killed
 
     def _receive(self, parsed_response: Any, **_: Any) -> None:
-        if self._numbers.sent != self._dies_at:
+        if not self._thread.is_last:
             return
         body = parsed_response.get("Body") if parsed_response else None
         if hasattr(body, "close"):
             body.close()
-        self._is_dead = True
         raise Killed

@@ -53,6 +53,18 @@ POLICY = {
 NO_PID = 4_194_305
 
 
+@dataclass
+class _Rhythm:
+    interval_s: float
+    action: Callable[[], None]
+    due_s: float
+
+    def beat(self, now_s: float) -> None:
+        if now_s >= self.due_s:
+            self.due_s += self.interval_s
+            self.action()
+
+
 class RegionTime:
     """The operator's clock: to wait is to let the region's time pass, and what is done in rhythm happens."""
 
@@ -62,7 +74,7 @@ class RegionTime:
         assert simulation is not None
         self._clock = simulation.clock
         self._began = self._clock.now()
-        self._rhythms: list[tuple[float, Callable[[], None]]] = []
+        self._rhythms: list[_Rhythm] = []
 
     def now(self) -> datetime:
         return self._clock.now()
@@ -73,17 +85,15 @@ class RegionTime:
     def sleep(self, seconds: float) -> None:
         """Let the region's time pass, stopping for what is due in between."""
         end_s = self.monotonic_s() + seconds
-        while self.monotonic_s() < end_s:
-            steps = [interval_s - self.monotonic_s() % interval_s for interval_s, _ in self._rhythms]
-            self._client.advance(min(end_s - self.monotonic_s(), *steps, seconds))
-            for interval_s, action in self._rhythms:
-                if self.monotonic_s() % interval_s == 0:
-                    action()
+        while (now_s := self.monotonic_s()) < end_s:
+            self._client.advance(min(end_s, *(each.due_s for each in self._rhythms), end_s) - now_s)
+            for rhythm in list(self._rhythms):
+                rhythm.beat(self.monotonic_s())
 
     @contextmanager
     def ticker(self, interval_s: float, action: Callable[[], None]) -> Iterator[None]:
         """Do something in rhythm while the block lasts."""
-        rhythm = (interval_s, action)
+        rhythm = _Rhythm(interval_s, action, self.monotonic_s() + interval_s)
         self._rhythms.append(rhythm)
         try:
             yield
