@@ -9,110 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
+from .refresh_calls import GROUP, a_group, refusal, shown, start, use_version
 from .simulated_world import Client, simulated
 
 ALARM = {"Namespace": "test", "MetricName": "errors", "Statistic": "Sum", "Period": 60}
 SSM_IMAGE = "resolve:ssm:/images/web"
-GROUP = "web"
 
 
 @pytest.fixture(name="client")
 def fixture_client() -> Iterator[Client]:
     """Return a region with a group of four, in service, of version 1 of two."""
     yield from a_group()
-
-
-@pytest.fixture(name="refusing", scope="module")
-def fixture_refusing() -> Iterator[Client]:
-    """Return the same, for tests that change nothing."""
-    yield from a_group()
-
-
-def a_group() -> Iterator[Client]:
-    for client in simulated():
-        client.group(4)
-        use_version(client, "1")
-        client.aws("ec2").create_launch_template_version(
-            LaunchTemplateName="web", SourceVersion="1", LaunchTemplateData={"InstanceType": "t3.medium"}
-        )
-        client.advance(300)
-        yield client
-
-
-def template(version: str = "2") -> dict[str, Any]:
-    return {"LaunchTemplate": {"LaunchTemplateName": "web", "Version": version}}
-
-
-def use_version(client: Client, version: str) -> None:
-    client.aws("autoscaling").update_auto_scaling_group(AutoScalingGroupName=GROUP, **template(version))
-
-
-def start(client: Client, *, desired: bool = True, strategy: str = "Rolling", **preferences: Any) -> str:
-    options = {"DesiredConfiguration": template()} if desired else {}
-    answer = client.aws("autoscaling").start_instance_refresh(
-        AutoScalingGroupName=GROUP, Strategy=strategy, Preferences=preferences, **options
-    )
-    return str(answer["InstanceRefreshId"])
-
-
-def shown(client: Client, **options: Any) -> list[dict[str, Any]]:
-    answer = client.aws("autoscaling").describe_instance_refreshes(AutoScalingGroupName=GROUP, **options)
-    return list(answer["InstanceRefreshes"])
-
-
-def refusal(call: Any) -> tuple[str, str]:
-    with pytest.raises(ClientError) as caught:
-        call()
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
-
-
-@pytest.mark.parametrize(
-    ("preferences", "says"),
-    [
-        ({"MinHealthyPercentage": 101}, "'101' at 'preferences.minHealthyPercentage'"),
-        (
-            {"MinHealthyPercentage": 100, "MaxHealthyPercentage": 201},
-            "'201' at 'preferences.maxHealthyPercentage'",
-        ),
-        ({"MaxHealthyPercentage": 110}, "must also specify MinHealthyPercentage"),
-        ({"MinHealthyPercentage": 50, "MaxHealthyPercentage": 151}, "cannot be greater than 100"),
-        ({"CheckpointPercentages": [50, 20]}, "ascend"),
-        ({"CheckpointPercentages": [20, 20]}, "unique"),
-        ({"CheckpointPercentages": [50, 101]}, "'101' at 'preferences.checkpointPercentages'"),
-        ({"CheckpointDelay": 60}, "must also specify CheckpointPercentages"),
-        (
-            {"CheckpointPercentages": [50], "CheckpointDelay": 172_801},
-            "'172801' at 'preferences.checkpointDelay'",
-        ),
-        ({"BakeTime": 172_801}, "'172801' at 'preferences.bakeTime'"),
-        ({"ScaleInProtectedInstances": "Skip"}, "enum value set: [Refresh, Ignore, Wait]"),
-        ({"StandbyInstances": "Skip"}, "enum value set: [Terminate, Ignore, Wait]"),
-        ({"AlarmSpecification": {"Alarms": [f"a{n}" for n in range(11)]}}, "At most 10"),
-        ({"AlarmSpecification": {"Alarms": ["nobody"]}}, "nobody does not exist"),
-    ],
-    ids=lambda each: str(each)[:60],
-)
-def test_preferences_out_of_range_are_refused_and_nothing_begins(
-    refusing: Client, preferences: dict[str, Any], says: str
-) -> None:
-    code, message = refusal(lambda: start(refusing, **preferences))
-    assert code == "ValidationError"
-    assert says.lower() in message.lower()
-    assert shown(refusing) == []
-
-
-def test_auto_rollback_needs_a_desired_configuration(refusing: Client) -> None:
-    assert refusal(lambda: start(refusing, desired=False, AutoRollback=True)) == (
-        "ValidationError",
-        "The AutoRollback parameter cannot be set to true when the DesiredConfiguration parameter is empty. "
-        "Set AutoRollback to false or specify a desired configuration and try again.",
-    )
 
 
 def test_one_refresh_at_a_time(client: Client) -> None:
@@ -197,7 +107,7 @@ def test_an_alarm_meanwhile_takes_it_back(client: Client) -> None:
     )
     cloudwatch.set_alarm_state(AlarmName="errors", StateValue="OK", StateReason="test")
     alarms = {"Alarms": ["errors"]}
-    start(client, AutoRollback=True, AlarmSpecification=alarms, MinHealthyPercentage=75, InstanceWarmup=60)
+    start(client, AutoRollback=True, AlarmSpecification=alarms, MinHealthyPercentage=75, InstanceWarmup=600)
     client.advance(100)
     data = {"MetricName": "errors", "Value": 5.0}
     cloudwatch.put_metric_data(Namespace="test", MetricData=[data])
@@ -270,16 +180,6 @@ def test_refreshes_are_listed_newest_first_in_pages_and_for_six_weeks(client: Cl
     assert refusal(lambda: groups.describe_instance_refreshes(**too_many))[0] == "ValidationError"
     wrong = {"AutoScalingGroupName": GROUP, "NextToken": "???"}
     assert refusal(lambda: groups.describe_instance_refreshes(**wrong))[0] == "InvalidNextToken"
-
-
-def test_replacing_root_volumes_and_mixed_groups_are_refused_by_name(refusing: Client) -> None:
-    _, message = refusal(lambda: start(refusing, strategy="ReplaceRootVolume"))
-    assert "ReplaceRootVolume" in message
-    named = {"LaunchTemplateSpecification": template()["LaunchTemplate"]}
-    mixed = {"MixedInstancesPolicy": {"LaunchTemplate": named}}
-    call = refusing.aws("autoscaling").start_instance_refresh
-    _, message = refusal(lambda: call(AutoScalingGroupName=GROUP, DesiredConfiguration=mixed))
-    assert "MixedInstancesPolicy" in message
 
 
 def test_what_a_refresh_tells_reaches_a_queue_by_a_rule(client: Client) -> None:
