@@ -165,7 +165,7 @@ class Refreshing:
 
     def _advance(self, group: Group, refresh: Refresh, seen: View, now: datetime) -> bool:
         """End, replace the next instances, or give up; True if another decision may follow from it."""
-        if seen.is_complete:
+        if seen.is_complete or self._is_at_last(refresh):
             self._complete(group, refresh, now)
             return False
         self._replace(group, refresh, now)
@@ -257,6 +257,11 @@ class Refreshing:
             return True
         refresh.waits_until = now + timedelta(seconds=refresh.preferences.checkpoint_delay_s)
         return True
+
+    def _is_at_last(self, refresh: Refresh) -> bool:
+        """Whether the last checkpoint is reached, and leaves the rest of the group as it is."""
+        percentages = () if refresh.is_rollback else refresh.preferences.checkpoints
+        return bool(percentages) and refresh.checkpoint == len(percentages) and percentages[-1] < WHOLE
 
     def _complete(self, group: Group, refresh: Refresh, now: datetime) -> None:
         if refresh.is_rollback:

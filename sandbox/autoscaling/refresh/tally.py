@@ -10,7 +10,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from sandbox.autoscaling import selection
 from sandbox.autoscaling.group import Group, Settings
@@ -19,7 +19,7 @@ from sandbox.autoscaling.refresh import preferences
 from sandbox.autoscaling.refresh.record import Refresh
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """What an instance is to a refresh."""
 
     # To be replaced: in service, on its way there, protected and waited for, in standby and waited for or
@@ -66,6 +66,8 @@ class Tally:
         self.successes = 0
         for member in group.members.values():
             self._sort(member)
+        # What was healthy already is no success of now.
+        self.successes = 0
 
     @property
     def healthy(self) -> int:
