@@ -83,9 +83,9 @@ ANSIBLE_LINT = Check(
 )
 FAST = Check(
     "units and contracts",
-    ("pytest", "-q", "-n", "2", "tests/unit", "tests/contract", "--ignore", "tests/unit/sandbox_region"),
+    ("pytest", "-q", "-n", "2", "tests/unit", "tests/contract"),
 )
-REGION = Check("the region without machines", ("pytest", "-q", "-n", "2", "tests/unit/sandbox_region"))
+REGION = Check("the region without machines", ("pytest", "-q", "-n", "2", "tests/region"))
 MACHINES = Check("machines and roles", ("pytest", "-q", "-m", "sandbox", "--durations=15", "tests/sandbox"))
 SELECTIONS = {
     "lint": Selection(quiet=(*LINT, ANSIBLE_LINT)),

@@ -17,7 +17,7 @@ from orchestrator.domain.fleet import LifecycleHook
 from orchestrator.ports import Fleets, LaunchTemplates, Notices, Targets
 from tests.contract.conftest import REGION
 from tests.fakes import FakeClock, FakeFleets, FakeLaunchTemplates, FakeNotices, FakeTargets, Trouble
-from tests.unit.sandbox_region.simulated_world import Client
+from tests.region.simulated_world import Client
 
 NUMBERS = itertools.count(1)
 ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup"

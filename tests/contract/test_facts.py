@@ -21,7 +21,7 @@ from orchestrator.errors import AwsError
 from orchestrator.ports.facts import Facts
 from tests.contract.conftest import REGION, SESSION
 from tests.fakes import ACCOUNT, FakeClock, FakeFacts
-from tests.unit.sandbox_region.simulated_world import Client, simulated
+from tests.region.simulated_world import Client, simulated
 
 NUMBERS = itertools.count(1)
 ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup"

@@ -13,7 +13,7 @@ from orchestrator.aws.notices import as_subject
 from orchestrator.errors import AwsError, NotFound
 from tests.contract.clouds import Cloud, FakeCloud, RegionCloud
 from tests.fakes import FakeClock
-from tests.unit.sandbox_region.simulated_world import Client, simulated
+from tests.region.simulated_world import Client, simulated
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from orchestrator.errors import AwsError, NotFound
 from tests.contract.clouds import Cloud, FakeCloud, RegionCloud
 from tests.contract.conftest import SESSION
 from tests.fakes import FakeClock
-from tests.unit.sandbox_region.simulated_world import Client, simulated
+from tests.region.simulated_world import Client, simulated
 
 QUICK = RefreshPreferences(min_healthy_percentage=100, max_healthy_percentage=200, instance_warmup_s=30)
 AT = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)

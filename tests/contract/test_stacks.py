@@ -25,7 +25,7 @@ from orchestrator.ports import ChangeSetRequest, Stacks
 from sandbox.simulated import SimulatedSubstrate
 from tests.contract.conftest import REGION, SESSION
 from tests.fakes import FakeClock, FakeStacks
-from tests.unit.sandbox_region.conftest import make_region
+from tests.region.conftest import make_region
 
 T = TypeVar("T")
 PATIENCE = timedelta(seconds=20)

@@ -19,7 +19,7 @@ from sandbox.simulated import SimulatedSubstrate
 from stacks.architecture import environment_stacks, network_stacks
 from stacks.project import environment_inputs, network_inputs
 from stacks.stack import Stack
-from tests.unit.sandbox_region.conftest import LocalRegion, make_region
+from tests.region.conftest import LocalRegion, make_region
 from tests.unit.test_cloudformation_coverage import FUNCTION_KEYS, PROJECT
 
 pytestmark = pytest.mark.sandbox

@@ -27,7 +27,7 @@ from orchestrator.workflows.rollout.world import RolloutWorld
 
 from .conftest import REGION, LocalRegion
 
-PROJECT = Path(__file__).resolve().parents[3]
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 class RoleSession(AwsSession):

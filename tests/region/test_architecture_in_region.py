@@ -22,11 +22,11 @@ from stacks.architecture import environment_stacks, network_stacks
 from stacks.project import environment_inputs, network_inputs
 from stacks.stack import Stack
 from tests.hooks import complete_launches
-from tests.unit.sandbox_region.conftest import LocalRegion, make_region
-from tests.unit.sandbox_region.operator_session import publish, rollout_world
-from tests.unit.sandbox_region.test_lambdas import bundle
+from tests.region.conftest import LocalRegion, make_region
+from tests.region.operator_session import publish, rollout_world
+from tests.region.test_lambdas import bundle
 
-PROJECT = Path(__file__).resolve().parents[3]
+PROJECT = Path(__file__).resolve().parents[2]
 CODE = "functions/image_variants/test.zip"
 UP = "CREATE_COMPLETE"
 PATIENCE_S = 60.0

@@ -6,7 +6,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.unit.sandbox_region.conftest import LocalRegion
+from tests.region.conftest import LocalRegion
 
 
 def test_a_message_that_is_sent_while_somebody_waits_is_received(local: LocalRegion) -> None:

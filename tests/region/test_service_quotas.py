@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.api.service_quotas import FAMILIES, GRANTED, family_of, usage
-from tests.unit.sandbox_region.conftest import LocalRegion
-from tests.unit.sandbox_region.simulated_world import Client, simulated
+from tests.region.conftest import LocalRegion
+from tests.region.simulated_world import Client, simulated
 
 STANDARD = "L-1216C47A"
 VCPUS = {"Service": "EC2", "Type": "Resource", "Resource": "vCPU", "Class": "Standard/OnDemand"}

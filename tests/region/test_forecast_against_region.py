@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.domain.forecast.course import Course
 from sandbox.autoscaling.refresh.choices import Choices
-from tests.unit.forecast_region import Actual, Scenario, roll, scenario
+from tests.region.forecast_region import Actual, Scenario, roll, scenario
 
 SCENARIOS = 1000
 # Every size from 1 to 10,000 occurs, but few of the large ones, which take the region's engine long.

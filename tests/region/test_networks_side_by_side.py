@@ -13,8 +13,8 @@ from stacks.architecture import environment_stacks, network_stacks
 from stacks.inputs import EnvironmentInputs, NetworkInputs
 from stacks.project import environment_inputs, network_inputs
 from stacks.stack import Stack
-from tests.unit.sandbox_region.conftest import LocalRegion, make_region
-from tests.unit.sandbox_region.test_architecture_in_region import CODE, PROJECT, UP, bring_up, status
+from tests.region.conftest import LocalRegion, make_region
+from tests.region.test_architecture_in_region import CODE, PROJECT, UP, bring_up, status
 
 ACCOUNT = "123456789012"
 NETWORKS = {"production": ("production",), "nonproduction": ("dev", "qa")}

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from image_variants import handler
+from tests.region.conftest import REGION, LocalRegion
 from tests.unit.functions.samples import picture, saved
-from tests.unit.sandbox_region.conftest import REGION, LocalRegion
 
 UPLOADS, CONTENT, ORIGINALS = "pictures-uploads", "pictures-content", "pictures-originals"
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.unit.sandbox_region.conftest import LocalRegion
+from tests.region.conftest import LocalRegion
 
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 TRUST = json.dumps(
