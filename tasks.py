@@ -6,7 +6,7 @@ from __future__ import annotations
 from invoke import Collection
 
 from orchestrator.cli import Context, StackWords, command
-from orchestrator.rollout_words import RolloutWords
+from orchestrator.commands.rollout_words import RolloutWords
 
 
 @command(iterable=["server_class"])

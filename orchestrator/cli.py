@@ -23,10 +23,10 @@ from invoke.tasks import task
 from orchestrator.errors import ConfigError, Refused, SlipwayError
 
 if TYPE_CHECKING:
+    from orchestrator.commands.rollout_words import RolloutWords
+    from orchestrator.commands.rollouts import Desk
+    from orchestrator.commands.stacks import Place
     from orchestrator.ports import Templates
-    from orchestrator.rollout_commands import Desk
-    from orchestrator.rollout_words import RolloutWords
-    from orchestrator.stack_commands import Place
     from orchestrator.workflows.world import World
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -147,48 +147,48 @@ class Context:
 
     def provision(self, words: StackWords, *, dry_run: bool, is_confirmed: bool) -> None:
         """Bring stacks up, or plan to, and print what became of each."""
-        from orchestrator import stack_commands  # noqa: PLC0415
+        from orchestrator.commands import stacks  # noqa: PLC0415
 
         show = functools.partial(_show, as_json=words.as_json)
-        stack_commands.provision(self._place(), words, show, is_dry_run=dry_run, is_confirmed=is_confirmed)
+        stacks.provision(self._place(), words, show, is_dry_run=dry_run, is_confirmed=is_confirmed)
 
     def drift(self, words: StackWords) -> None:
         """Print how what is there differs from what the stacks say."""
-        from orchestrator import stack_commands  # noqa: PLC0415
+        from orchestrator.commands import stacks  # noqa: PLC0415
 
-        stack_commands.drift(self._place(), words, functools.partial(_show, as_json=words.as_json))
+        stacks.drift(self._place(), words, functools.partial(_show, as_json=words.as_json))
 
     def destroy(self, words: StackWords, *, dry_run: bool, is_confirmed: bool) -> None:
         """Delete stacks, or plan to, and print what became of each."""
-        from orchestrator import stack_commands  # noqa: PLC0415
+        from orchestrator.commands import stacks  # noqa: PLC0415
 
         show = functools.partial(_show, as_json=words.as_json)
-        stack_commands.destroy(self._place(), words, show, is_dry_run=dry_run, is_confirmed=is_confirmed)
+        stacks.destroy(self._place(), words, show, is_dry_run=dry_run, is_confirmed=is_confirmed)
 
     def rollout(self, words: RolloutWords, *, dry_run: bool, is_confirmed: bool) -> None:
         """Plan a rollout of a fleet or of several, and unless it is a dry run carry it out."""
-        from orchestrator import rollout_commands, wave_commands  # noqa: PLC0415
+        from orchestrator.commands import rollouts, waves  # noqa: PLC0415
 
-        commands = wave_commands if words.are_several else rollout_commands
+        commands = waves if words.are_several else rollouts
         commands.rollout(self._desk(words), words, is_dry_run=dry_run, is_confirmed=is_confirmed)
 
     def rollout_status(self, words: RolloutWords) -> None:
         """Show how a fleet is."""
-        from orchestrator import rollout_commands  # noqa: PLC0415
+        from orchestrator.commands import rollouts  # noqa: PLC0415
 
-        rollout_commands.status(self._desk(words), words)
+        rollouts.status(self._desk(words), words)
 
     def rollout_control(self, verb: str, words: RolloutWords) -> None:
         """Pause, resume, promote, abort or take back what is under way."""
-        from orchestrator import rollout_commands  # noqa: PLC0415
+        from orchestrator.commands import rollouts  # noqa: PLC0415
 
-        rollout_commands.control(self._desk(words), words, verb)
+        rollouts.control(self._desk(words), words, verb)
 
     def rollout_history(self, words: RolloutWords, *, svg: str, rollout_id: str) -> None:
         """Show a fleet's rollouts, and draw one."""
-        from orchestrator import rollout_commands  # noqa: PLC0415
+        from orchestrator.commands import rollouts  # noqa: PLC0415
 
-        rollout_commands.history(self._desk(words), words, svg=svg, rollout_id=rollout_id)
+        rollouts.history(self._desk(words), words, svg=svg, rollout_id=rollout_id)
 
     def diagram(self, *, network: str, output: str) -> None:
         """Draw a network."""
@@ -207,7 +207,7 @@ class Context:
         _show({}, (f"{network} is drawn in {output}",))
 
     def _place(self) -> Place:
-        from orchestrator.stack_commands import Place  # noqa: PLC0415
+        from orchestrator.commands.stacks import Place  # noqa: PLC0415
 
         def templates(project: Path, network: str) -> Templates:
             from stacks.synthesis import ProjectTemplates  # noqa: PLC0415
@@ -218,9 +218,9 @@ class Context:
         return Place(self.project, os.environ, port, templates)
 
     def _desk(self, words: RolloutWords) -> Desk:
+        from orchestrator.commands.rollout_world import join  # noqa: PLC0415
+        from orchestrator.commands.rollouts import Desk  # noqa: PLC0415
         from orchestrator.console.rollout import rollout_view  # noqa: PLC0415
-        from orchestrator.rollout_commands import Desk  # noqa: PLC0415
-        from orchestrator.rollout_join import join  # noqa: PLC0415
 
         place = self._place()
         show = functools.partial(_show, as_json=words.as_json)
@@ -228,11 +228,11 @@ class Context:
 
     def demo(self, *, port: str, as_json: bool) -> None:
         """Bring everything up on this machine and show it."""
-        from orchestrator import demo_command  # noqa: PLC0415
+        from orchestrator.commands import demo  # noqa: PLC0415
 
         os.environ[PORT_VARIABLE] = str(_sandbox_port(port))
         self.region_up(port=port, mode="real", as_json=False, is_quiet=True)
-        shown = demo_command.demo(self._place(), self._world("sandbox", "demo"))
+        shown = demo.demo(self._place(), self._world("sandbox", "demo"))
         _show(shown.as_dict(), shown.lines(), as_json=as_json)
 
     def prove(self, selection: str) -> None:
@@ -305,7 +305,7 @@ class Context:
             _show({}, tuple(control.logs(lines=int(lines))))
 
     def _world(self, name: str, verb: str) -> World:
-        from orchestrator.bake_join import join  # noqa: PLC0415
+        from orchestrator.commands.image_world import join  # noqa: PLC0415
         from orchestrator.config.loader import load_environment  # noqa: PLC0415
 
         port = _sandbox_port() if os.environ.get(PORT_VARIABLE) else None

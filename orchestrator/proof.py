@@ -96,8 +96,8 @@ SELECTIONS = {
         quiet=(
             Check("READMEs of roles", ("python", "-c", WRITE_READMES)),
             Check("the architecture", ("python", "-m", "stacks.document")),
-            Check("the checks before a rollout", ("python", "-m", "orchestrator.preflight_document")),
-            Check("pictures of rollouts", ("python", "-m", "orchestrator.rollout_pictures")),
+            Check("the checks before a rollout", ("python", "-m", "orchestrator.documents.preflight")),
+            Check("pictures of rollouts", ("python", "-m", "orchestrator.documents.rollouts")),
         )
     ),
     "lock": Selection(quiet=tuple(_lock(name) for name in LOCKS)),

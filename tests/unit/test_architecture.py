@@ -33,12 +33,12 @@ HOMES = {
 }
 # package -> what of orchestrator it may not import
 FORBIDDEN = {
-    "domain": ("config", "workflows", "aws", "ssh", "tools", "console", "cli", "ports", "clock"),
-    "workflows": ("aws", "ssh", "tools", "console", "cli"),
-    "config": ("workflows", "aws", "ssh", "tools", "console", "cli"),
-    "aws": ("workflows", "ssh", "tools", "console", "cli", "config"),
-    "ssh": ("workflows", "aws", "tools", "console", "cli", "config"),
-    "tools": ("workflows", "aws", "ssh", "console", "cli", "config"),
+    "domain": ("config", "workflows", "aws", "ssh", "tools", "console", "cli", "commands", "ports", "clock"),
+    "workflows": ("aws", "ssh", "tools", "console", "cli", "commands"),
+    "config": ("workflows", "aws", "ssh", "tools", "console", "cli", "commands"),
+    "aws": ("workflows", "ssh", "tools", "console", "cli", "commands", "config"),
+    "ssh": ("workflows", "aws", "tools", "console", "cli", "commands", "config"),
+    "tools": ("workflows", "aws", "ssh", "console", "cli", "commands", "config"),
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.documents.preflight import DOCUMENT, page
 from orchestrator.domain.forecast.course import Spread
 from orchestrator.domain.preflight import CHECKS, check
 from orchestrator.domain.preflight.check import UNREAD_ADVICE, counted, listed
@@ -17,7 +18,6 @@ from orchestrator.domain.preflight.facts import AlarmState, SubnetFact, TargetLi
 from orchestrator.domain.preflight.situation import Holder
 from orchestrator.domain.preflight_finding import Finding, Level
 from orchestrator.domain.refresh import ProtectedInstances, RefreshStatus, StandbyInstances
-from orchestrator.preflight_document import DOCUMENT, page
 from tests.unit.preflight_situation import (
     ALARM,
     BALANCER,

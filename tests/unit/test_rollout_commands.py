@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import rollout_commands, wave_commands
+from orchestrator.commands import rollouts, waves
+from orchestrator.commands.rollout_words import RolloutWords
+from orchestrator.commands.rollout_world import operator
+from orchestrator.commands.rollouts import Desk
+from orchestrator.commands.stacks import Place
 from orchestrator.config.models import Environment
 from orchestrator.config.waves import load_waves
 from orchestrator.console.rollout import PlainRollout
@@ -20,10 +24,6 @@ from orchestrator.domain.rollout.record import Phase
 from orchestrator.domain.rollout.timeline import draw
 from orchestrator.errors import ConfigError, NotFound, Refused
 from orchestrator.host_process import HostProcess
-from orchestrator.rollout_commands import Desk
-from orchestrator.rollout_join import operator
-from orchestrator.rollout_words import RolloutWords
-from orchestrator.stack_commands import Place
 from orchestrator.workflows.rollout import records
 from orchestrator.workflows.rollout.world import RolloutWorld
 from tests.fakes import FakeTemplates
@@ -133,7 +133,7 @@ API = RolloutWords("dev", "api")
 
 def test_a_dry_run_shows_the_plan_and_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     counter = Counter(Lab())
-    rollout_commands.rollout(counter.desk, API, is_dry_run=True, is_confirmed=False)
+    rollouts.rollout(counter.desk, API, is_dry_run=True, is_confirmed=False)
     assert counter.lines[0] == "dev/api: roll 4 machines of api to a new image (group slipway-dev-api)"
     assert counter.documents[0]["action"] == "start"  # type: ignore[index]
     assert counter.lab.changes() == []
@@ -142,7 +142,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(capsys: pytest.CaptureFixt
 
 def test_a_rollout_shows_its_plan_its_course_and_its_result(capsys: pytest.CaptureFixture[str]) -> None:
     counter = Counter(Lab())
-    rollout_commands.rollout(counter.desk, API, is_dry_run=False, is_confirmed=False)
+    rollouts.rollout(counter.desk, API, is_dry_run=False, is_confirmed=False)
     told = capsys.readouterr().err
     assert "never fewer than 4" in told
     assert "rollout dev/api: 4/4 machines new" in told
@@ -153,7 +153,7 @@ def test_a_rollout_shows_its_plan_its_course_and_its_result(capsys: pytest.Captu
 def test_nothing_to_do_is_said_without_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
     counter = Counter(Lab())
     counter.lab.roll()
-    rollout_commands.rollout(counter.desk, API, is_dry_run=False, is_confirmed=False)
+    rollouts.rollout(counter.desk, API, is_dry_run=False, is_confirmed=False)
     assert counter.lines == ["dev/api: nothing to do: every machine runs ami-00000000000000002"]
     assert capsys.readouterr().err == ""
 
@@ -161,10 +161,10 @@ def test_nothing_to_do_is_said_without_a_plan(capsys: pytest.CaptureFixture[str]
 def test_a_protected_environment_shows_the_plan_and_wants_a_yes(capsys: pytest.CaptureFixture[str]) -> None:
     counter = Counter(Lab(is_protected=True))
     with pytest.raises(Refused, match="is protected"):
-        rollout_commands.rollout(counter.desk, API, is_dry_run=False, is_confirmed=False)
+        rollouts.rollout(counter.desk, API, is_dry_run=False, is_confirmed=False)
     assert "never fewer than 4" in capsys.readouterr().err
     assert counter.lab.changes() == []
-    rollout_commands.rollout(counter.desk, API, is_dry_run=False, is_confirmed=True)
+    rollouts.rollout(counter.desk, API, is_dry_run=False, is_confirmed=True)
     assert counter.lab.versions == [2, 2, 2, 2]
 
 
@@ -183,7 +183,7 @@ def stopped() -> Counter:
     lab = Lab(policy={"checkpoint_percentages": (50, 100)})
     with pytest.raises(KeyboardInterrupt) as interrupt:
         desk = Counter(lab, StopsAtTheCheckpoint).desk
-        rollout_commands.rollout(desk, API, is_dry_run=False, is_confirmed=False)
+        rollouts.rollout(desk, API, is_dry_run=False, is_confirmed=False)
     counter = Counter(lab)
     counter.lines.append(str(interrupt.value))
     return counter
@@ -201,7 +201,7 @@ def test_who_stops_watching_learns_what_goes_on_and_how_to_come_back(stopped: Co
 
 def test_who_comes_back_attaches(stopped: Counter, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    rollout_commands.rollout(stopped.desk, API, is_dry_run=False, is_confirmed=False)
+    rollouts.rollout(stopped.desk, API, is_dry_run=False, is_confirmed=False)
     assert "dev/api: attach to a rollout that is under way" in capsys.readouterr().err
     assert stopped.lines[-1].startswith("dev/api: every machine runs ami-00000000000000002")
     assert len(stopped.lab.fleets.refreshes("slipway-dev-api")) == 1
@@ -218,13 +218,13 @@ def test_who_comes_back_attaches(stopped: Counter, capsys: pytest.CaptureFixture
     ],
 )
 def test_controls_say_what_came_of_them(stopped: Counter, verb: str, said: str) -> None:
-    rollout_commands.control(stopped.desk, API, verb)
+    rollouts.control(stopped.desk, API, verb)
     assert stopped.joined[-1] == f"dev rollout.{verb}"
     assert stopped.lines[1].startswith(said)
 
 
 def test_taking_back_brings_the_old_image_into_service(stopped: Counter) -> None:
-    rollout_commands.control(stopped.desk, API, "rollback")
+    rollouts.control(stopped.desk, API, "rollback")
     assert stopped.lab.versions == [1, 1, 1, 1]
     assert stopped.lab.record.phase is Phase.ROLLED_BACK
 
@@ -233,7 +233,7 @@ def test_taking_back_brings_the_old_image_into_service(stopped: Counter) -> None
 def test_there_must_be_something_to_control(verb: str) -> None:
     counter = Counter(Lab())
     with pytest.raises(Refused) as refused:
-        rollout_commands.control(counter.desk, API, verb)
+        rollouts.control(counter.desk, API, verb)
     assert refused.value.next_command.startswith("invoke rollout --environment dev --fleet api")
 
 
@@ -245,26 +245,26 @@ def test_an_environment_without_its_bucket_is_told_how_to_get_it(command: str) -
     desk = Desk(PLACE, join, lambda document, lines: None, PlainRollout)
     with pytest.raises(NotFound) as told:
         if command == "history":
-            rollout_commands.history(desk, API, svg="", rollout_id="")
+            rollouts.history(desk, API, svg="", rollout_id="")
         elif command == "status":
-            rollout_commands.status(desk, API)
+            rollouts.status(desk, API)
         else:
-            rollout_commands.control(desk, API, command)
+            rollouts.control(desk, API, command)
     assert told.value.next_command == "invoke provision --environment dev"
 
 
 def test_the_status_has_its_command() -> None:
     counter = Counter(Lab())
-    rollout_commands.status(counter.desk, API)
+    rollouts.status(counter.desk, API)
     assert counter.lines[0] == "dev/api: nothing is under way"
     assert counter.documents[0]["pointer"] == "ami-00000000000000001"  # type: ignore[index]
 
 
 def test_the_status_of_all_fleets_is_a_line_each() -> None:
     counter = Counter(Lab())
-    rollout_commands.status(counter.desk, RolloutWords("dev"))
+    rollouts.status(counter.desk, RolloutWords("dev"))
     counter.lab.fleets.groups.clear()
-    rollout_commands.status(counter.desk, RolloutWords("dev"))
+    rollouts.status(counter.desk, RolloutWords("dev"))
     assert counter.lines == [
         "dev/api: nothing is under way; 4 machines of version 1: ami-00000000000000001, "
         "which the group names (4 desired)",
@@ -280,7 +280,7 @@ def test_history_draws_the_newest_rollout_or_the_one_that_is_named(tmp_path: Pat
     counter.lab.roll(counter.lab.old)
     for rollout_id, record in (("", counter.lab.record), (first.rollout_id, first)):
         svg = tmp_path / f"{rollout_id or 'newest'}.svg"
-        rollout_commands.history(counter.desk, API, svg=str(svg), rollout_id=rollout_id)
+        rollouts.history(counter.desk, API, svg=str(svg), rollout_id=rollout_id)
         assert svg.read_text("utf-8") == draw(record)
         assert counter.lines[-1] == f"{record.rollout_id} is drawn in {svg}"
     assert len(counter.documents[0]) == 2  # type: ignore[arg-type]
@@ -293,7 +293,7 @@ def test_a_long_history_is_read_as_far_as_it_is_shown() -> None:
     for at in range(60):
         later = replace(first, rollout_id=f"rollout-20270101T0000{at:02}-abcdef")
         records.begin(counter.lab.world(), later)
-    rollout_commands.history(counter.desk, API, svg="", rollout_id="")
+    rollouts.history(counter.desk, API, svg="", rollout_id="")
     assert counter.lines[0].startswith("dev/api: 50 rollouts, newest first")
     assert counter.documents[0][0]["rollout_id"] == "rollout-20270101T000059-abcdef"  # type: ignore[index]
 
@@ -301,17 +301,17 @@ def test_a_long_history_is_read_as_far_as_it_is_shown() -> None:
 def test_a_picture_that_can_t_be_drawn_says_why(tmp_path: Path) -> None:
     counter = Counter(Lab())
     with pytest.raises(Refused, match="there was no rollout yet"):
-        rollout_commands.history(counter.desk, API, svg=str(tmp_path / "a.svg"), rollout_id="")
+        rollouts.history(counter.desk, API, svg=str(tmp_path / "a.svg"), rollout_id="")
     counter.lab.roll()
     with pytest.raises(Refused, match="there is no rollout rollout-none"):
-        rollout_commands.history(counter.desk, API, svg=str(tmp_path / "a.svg"), rollout_id="rollout-none")
+        rollouts.history(counter.desk, API, svg=str(tmp_path / "a.svg"), rollout_id="rollout-none")
     with pytest.raises(ConfigError, match="No such file or directory"):
-        rollout_commands.history(counter.desk, API, svg=str(tmp_path / "no" / "a.svg"), rollout_id="")
+        rollouts.history(counter.desk, API, svg=str(tmp_path / "no" / "a.svg"), rollout_id="")
 
 
 def test_a_fleet_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(ConfigError) as refused:
-        rollout_commands.choose(PLACE, RolloutWords("dev", "apo"), "rollout.status")
+        rollouts.choose(PLACE, RolloutWords("dev", "apo"), "rollout.status")
     assert refused.value.problems == (
         "environments/dev.yaml: fleets: there is no 'apo'; there are api, bastion, worker",
     )
@@ -332,23 +332,23 @@ def test_a_fleet_that_is_not_there_is_told_with_those_that_are() -> None:
     ],
 )
 def test_several_fleets_go_in_the_order_of_the_data(words: RolloutWords, way: dict[str, list[str]]) -> None:
-    chosen = wave_commands.choose(PLACE, words)
+    chosen = waves.choose(PLACE, words)
     assert {each.name: sorted(each.fleets) for each in chosen} == way
     assert [each.name for each in chosen] == list(way)
 
 
 def test_waves_without_the_fleet_are_refused() -> None:
     with pytest.raises(ConfigError, match="there is no fleet 'apo'"):
-        wave_commands.choose(PLACE, RolloutWords(fleet="apo", is_wave=True))
+        waves.choose(PLACE, RolloutWords(fleet="apo", is_wave=True))
 
 
 def test_several_fleets_are_planned_and_rolled(capsys: pytest.CaptureFixture[str]) -> None:
     counter = Counter(Lab())
     words = RolloutWords("dev", is_all=True)
-    wave_commands.rollout(counter.desk, words, is_dry_run=True, is_confirmed=False)
+    waves.rollout(counter.desk, words, is_dry_run=True, is_confirmed=False)
     assert [each["action"] for each in counter.documents[0]["plans"]] == ["start"]  # type: ignore[index]
     assert counter.lab.changes() == []
-    wave_commands.rollout(counter.desk, words, is_dry_run=False, is_confirmed=False)
+    waves.rollout(counter.desk, words, is_dry_run=False, is_confirmed=False)
     assert counter.lab.versions == [2, 2, 2, 2]
     assert "never fewer than 4" in capsys.readouterr().err
     assert counter.lines[-1].startswith("dev/api: every machine runs")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import StackWords
+from orchestrator.commands.stacks import Place, bring_up, choose
 from orchestrator.errors import ConfigError, Refused
-from orchestrator.stack_commands import Place, bring_up, choose
 from orchestrator.workflows.provision.world import Network
 from tests.fakes import FakeTemplates
 from tests.unit.provision_world import Lab, network_request, network_template

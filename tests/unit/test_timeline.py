@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import rollout_pictures
+from orchestrator.documents import rollouts
 from orchestrator.domain.rollout.record import Happened, Note, Phase, RolloutRecord
 from orchestrator.domain.rollout.timeline import WIDTH, draw
 from orchestrator.domain.rollout.timeline_layout import Span, Stretch, foreseen, marks, spans
@@ -140,7 +140,7 @@ def test_whatever_happened_no_text_lies_on_another(notes: list[Note]) -> None:
         assert before.ends_s == after.begins_s
 
 
-@pytest.mark.parametrize("path", rollout_pictures.files(), ids=str)
+@pytest.mark.parametrize("path", rollouts.files(), ids=str)
 def test_the_pictures_of_the_documentation_are_up_to_date(path: Path) -> None:
-    assert (PROJECT / path).read_text("utf-8") == rollout_pictures.files()[path], "run ./inv docs"
-    assert overlapping(rollout_pictures.files()[path]) == []
+    assert (PROJECT / path).read_text("utf-8") == rollouts.files()[path], "run ./inv docs"
+    assert overlapping(rollouts.files()[path]) == []

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.stack_commands import Place, bring_up, choose, join
+from orchestrator.commands.stacks import Place, bring_up, choose, join
 from orchestrator.workflows.provision.world import Network
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ def demo(place: Place, world: World) -> Shown:
 
 def _show(place: Place, world: World, demo_world: DemoWorld) -> Shown:
     """Try the environment while the next images are baked, then roll them out."""
-    from orchestrator import rollout_join  # noqa: PLC0415
+    from orchestrator.commands import rollout_world  # noqa: PLC0415
     from orchestrator.console.rollout import rollout_view  # noqa: PLC0415
     from orchestrator.workflows import demo as workflow  # noqa: PLC0415
 
     with rollout_view("demo") as view:
         rollouts = workflow.RolloutDemo(
-            world=rollout_join.join(place, world.environment),
+            world=rollout_world.join(place, world.environment),
             load=_load(world),
             show=view.show,
             addresses=workflow.page_addresses(demo_world),

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.commands.rollout_words import RolloutWords
+from orchestrator.commands.stacks import Place
 from orchestrator.config.loader import load_environment
 from orchestrator.domain.rollout.plan import Action, RolloutTarget
 from orchestrator.errors import AwsError, ConfigError, Refused
-from orchestrator.rollout_words import RolloutWords
-from orchestrator.stack_commands import Place
 
 if TYPE_CHECKING:
     from orchestrator.config.models import Environment

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from orchestrator.commands.stacks import Place
 from orchestrator.host_process import HostProcess
-from orchestrator.stack_commands import Place
 
 if TYPE_CHECKING:
     from orchestrator.config.models import Environment

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write docs/preflight.md from the registry of checks: `python -m orchestrator.preflight_document`."""
+"""Write docs/preflight.md from the registry of checks: `python -m orchestrator.documents.preflight`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the pictures of docs/rollouts.md, of two examples: `python -m orchestrator.rollout_pictures`."""
+"""Write the pictures of docs/rollouts.md, of two examples: `python -m orchestrator.documents.rollouts`."""
 
 from __future__ import annotations
 

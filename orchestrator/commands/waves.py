@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from orchestrator.commands.rollout_words import RolloutWords
+from orchestrator.commands.rollouts import Desk, what_goes_on
+from orchestrator.commands.stacks import Place
 from orchestrator.config.loader import load_environment
 from orchestrator.config.waves import load_waves
 from orchestrator.domain.rollout.plan import Action, RolloutPlan
 from orchestrator.errors import ConfigError
-from orchestrator.rollout_commands import Desk, what_goes_on
-from orchestrator.rollout_words import RolloutWords
-from orchestrator.stack_commands import Place
 
 if TYPE_CHECKING:
     from orchestrator.config.models import Environment
