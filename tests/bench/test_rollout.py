@@ -10,9 +10,9 @@ import pytest
 
 from orchestrator.workflows import rollout
 from tests.bench.report import Report, Row, sample
-from tests.unit.sandbox_region.quotas import raise_quotas
-from tests.unit.sandbox_region.rollouts.rolling import Rolling
-from tests.unit.sandbox_region.simulated_world import Client, simulated
+from tests.region.quotas import raise_quotas
+from tests.region.rollouts.rolling import Rolling
+from tests.region.simulated_world import Client, simulated
 
 pytestmark = pytest.mark.bench
 

@@ -53,6 +53,7 @@ WITHOUT_RESOURCE = {
     "elasticloadbalancing:DescribeTargetGroups",
     "elasticloadbalancing:DescribeTargetHealth",
     "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:GetServiceQuota",
     "ssm:DescribeParameters",
 }
 SECRET = re.compile(
