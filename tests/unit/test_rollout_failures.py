@@ -209,3 +209,15 @@ def test_a_run_that_lost_its_lock_still_takes_a_bad_image_back() -> None:
     with pytest.raises(RolledBack):
         lab.roll()
     assert lab.versions == [1, 1, 1, 1]
+
+
+def test_an_image_that_was_taken_back_is_only_rolled_out_again_when_it_is_named() -> None:
+    lab = Lab()
+    lab.fleets.trouble[2] = Trouble.HOOK
+    with pytest.raises(RolledBack):
+        lab.roll()
+    with pytest.raises(Refused, match="image-not-taken-back: rollout .* had to take .* back"):
+        lab.roll()
+    lab.fleets.trouble.clear()
+    lab.roll(lab.new)
+    assert lab.record.phase is Phase.SUCCEEDED

@@ -61,6 +61,12 @@ def _is_current(situation: Situation) -> Iterator[str]:
         yield f"{image.ami_id} is deprecated since {image.deprecated_at:%Y-%m-%d}"
 
 
+def _was_not_taken_back(situation: Situation) -> Iterator[str]:
+    intent = situation.intent
+    if intent.taken_back_by:
+        yield f"rollout {intent.taken_back_by} had to take {intent.new_ami_id} back"
+
+
 def _old_exists(situation: Situation) -> Iterator[str]:
     if not situation.old_ami_id:
         return
@@ -131,6 +137,14 @@ CHECKS = (
         "The image is not deprecated: it can be launched still, but somebody meant it to be replaced.",
         "bake a newer one: " + _BAKE,
         _is_current,
+    ),
+    Check(
+        "image-not-taken-back",
+        Level.ERROR,
+        "The fleet's latest rollout did not have to take this very image back; whoever wants it all the same "
+        "names it with `--ami`.",
+        "bake a mended one: " + _BAKE + ", or name the image with `--ami` to try it again",
+        _was_not_taken_back,
     ),
     Check(
         "old-image-exists",

@@ -45,6 +45,8 @@ class Intent:
         source: The launch template's version that the new one is made from; it names the old image.
         own_refresh_ids: Refreshes that this rollout itself began.
         is_paused_by_us: Whether the group's InstanceRefresh process was suspended to pause a rollout.
+        taken_back_by: The fleet's latest rollout, if it had to take this very image back and nobody has named
+            the image since.
     """
 
     environment: str
@@ -59,6 +61,7 @@ class Intent:
     refreshes: tuple[InstanceRefresh, ...] = ()
     own_refresh_ids: tuple[str, ...] = ()
     is_paused_by_us: bool = False
+    taken_back_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

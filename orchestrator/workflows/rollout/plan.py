@@ -13,7 +13,8 @@ from orchestrator.domain.forecast import forecast, measured_timing
 from orchestrator.domain.forecast.course import FleetShape, Spread, Timing
 from orchestrator.domain.preflight_finding import Finding
 from orchestrator.domain.refresh import ProtectedInstances, RefreshPreferences
-from orchestrator.domain.rollout.plan import Action, RollbackOutlook, RolloutPlan
+from orchestrator.domain.rollout.plan import Action, RollbackOutlook, RolloutPlan, RolloutTarget
+from orchestrator.domain.rollout.record import Phase, RolloutRecord
 from orchestrator.workflows.rollout import preflight
 from orchestrator.workflows.rollout.choice import Choice, choose, image_change
 from orchestrator.workflows.rollout.observe import Observation
@@ -179,5 +180,12 @@ def _findings(world: RolloutWorld, observation: Observation, plan: RolloutPlan) 
         refreshes=observation.refreshes,
         own_refresh_ids=last.refresh_ids if last else (),
         is_paused_by_us=bool(last and last.pause),
+        taken_back_by=_taken_back_by(last, observation.target, plan.image.new_ami_id),
     )
     return preflight.findings(world, question)
+
+
+def _taken_back_by(last: RolloutRecord | None, target: RolloutTarget, ami_id: str) -> str:
+    """Return the latest rollout if it took an image back that nobody has asked for by its id."""
+    is_tried = last is not None and last.phase is Phase.ROLLED_BACK and last.new_ami_id == ami_id
+    return last.rollout_id if last and is_tried and not target.ami_id else ""

@@ -44,6 +44,7 @@ class Question:
         refreshes: The group's latest refreshes, newest first.
         own_refresh_ids: Refreshes that this rollout itself began: none of them is in its way.
         is_paused_by_us: Whether the group's InstanceRefresh process was suspended by `rollout.pause`.
+        taken_back_by: The rollout that had to take this image back; empty when `--ami` names the image.
     """
 
     target: RolloutTarget
@@ -55,6 +56,7 @@ class Question:
     refreshes: tuple[InstanceRefresh, ...] = ()
     own_refresh_ids: tuple[str, ...] = ()
     is_paused_by_us: bool = False
+    taken_back_by: str = ""
 
 
 def findings(world: RolloutWorld, question: Question) -> tuple[Finding, ...]:
@@ -91,6 +93,7 @@ def _intent(world: RolloutWorld, question: Question) -> Intent:
         refreshes=question.refreshes,
         own_refresh_ids=question.own_refresh_ids,
         is_paused_by_us=question.is_paused_by_us,
+        taken_back_by=question.taken_back_by,
     )
 
 
