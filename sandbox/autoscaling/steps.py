@@ -85,9 +85,10 @@ def fault(group: Group, member: Member, now: datetime) -> str | None:
 
 def missing_targets(group: Group, member: Member) -> list[str]:
     """Return the target groups in which an instance is still to be registered."""
-    if member.is_left_out or not group.is_active(Process.ADD_TO_LOAD_BALANCER):
+    wanted = group.settings.target_groups
+    if not wanted or member.is_left_out or not group.is_active(Process.ADD_TO_LOAD_BALANCER):
         return []
-    return [arn for arn in group.settings.target_groups if arn not in member.target_groups]
+    return [arn for arn in wanted if arn not in member.target_groups]
 
 
 def surplus_targets(group: Group, member: Member) -> list[str]:
