@@ -12,8 +12,10 @@ import pytest
 from orchestrator.domain.fleet import TargetHealth
 from orchestrator.domain.lock import Owner
 from orchestrator.domain.preflight.facts import AlarmState
+from orchestrator.domain.rollout.plan import RolloutTarget
 from orchestrator.domain.rollout.record import Phase
 from orchestrator.errors import AwsError, Refused, RolledBack, SlipwayError
+from orchestrator.workflows import rollout
 from orchestrator.workflows.rollout.names import group_name
 from tests.fakes.fleets import Trouble
 from tests.unit.rollout_world import API, Lab
@@ -218,6 +220,10 @@ def test_an_image_that_was_taken_back_is_only_rolled_out_again_when_it_is_named(
         lab.roll()
     with pytest.raises(Refused, match="image-not-taken-back: rollout .* had to take .* back"):
         lab.roll()
+    on_the_way = RolloutTarget("dev", "api", lab.new, is_chosen=True)
+    assert [each.check for each in rollout.observe_and_plan(lab.world(), on_the_way).errors] == [
+        "image-not-taken-back"
+    ]
     lab.fleets.trouble.clear()
     lab.roll(lab.new)
     assert lab.record.phase is Phase.SUCCEEDED

@@ -30,8 +30,8 @@ class Way:
     def worlds(self) -> list[RolloutWorld]:
         return [self.test.world(), replace(self.production.world(), images=self.test.images)]
 
-    def roll(self, *, is_confirmed: bool = False) -> waves.WavesResult:
-        legs = waves.way(self.worlds)
+    def roll(self, ami_id: str = "", *, is_confirmed: bool = False) -> waves.WavesResult:
+        legs = waves.way(self.worlds, ami_id=ami_id)
         return waves.roll(
             legs,
             self.test.reporter,
@@ -70,8 +70,10 @@ def test_the_next_run_goes_on_where_it_stopped() -> None:
     with pytest.raises(RolledBack, match="done: test/api"):
         way.roll()
     way.production.fleets.trouble.clear()
+    with pytest.raises(Refused, match="image-not-taken-back"):
+        way.roll()
     before_s = way.clock.monotonic_s()
-    result = way.roll()
+    result = way.roll(way.test.new)
     assert [each.is_changed for each in result.results] == [False, True]
     assert way.production.pointer == way.test.new
     assert way.clock.monotonic_s() - before_s < 300

@@ -23,11 +23,15 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RolloutTarget:
-    """A fleet as the operator names it, and the AMI it shall run; empty for its class's newest published."""
+    """A fleet as the operator names it, and the AMI it shall run; empty for its class's newest published.
+
+    `is_chosen` tells that nobody named the AMI: it is the newest one where a way over several fleets began.
+    """
 
     environment: str
     fleet: str
     ami_id: str = ""
+    is_chosen: bool = False
 
     @property
     def name(self) -> str:

@@ -188,4 +188,5 @@ def _findings(world: RolloutWorld, observation: Observation, plan: RolloutPlan) 
 def _taken_back_by(last: RolloutRecord | None, target: RolloutTarget, ami_id: str) -> str:
     """Return the latest rollout if it took an image back that nobody has asked for by its id."""
     is_tried = last is not None and last.phase is Phase.ROLLED_BACK and last.new_ami_id == ami_id
-    return last.rollout_id if last and is_tried and not target.ami_id else ""
+    is_named = bool(target.ami_id) and not target.is_chosen
+    return last.rollout_id if last and is_tried and not is_named else ""

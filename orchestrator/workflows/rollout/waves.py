@@ -77,7 +77,7 @@ def way(worlds: Sequence[RolloutWorld], *, ami_id: str = "") -> tuple[Leg, ...]:
             if not wanted or wanted not in {each.ami_id for each in of_class}:
                 lacks = f"class {fleet.server_class} has no published {wanted or 'image'}"
                 problems.append(f"{world.environment.name}: {lacks}")
-            legs.append(Leg(world, RolloutTarget(world.environment.name, name, wanted)))
+            legs.append(Leg(world, RolloutTarget(world.environment.name, name, wanted, is_chosen=not ami_id)))
     if problems:
         next_command = f"invoke bake-ami --environment {worlds[0].environment.name}"
         raise Refused(_title(worlds), "; ".join(dict.fromkeys(problems)), next_command=next_command)
