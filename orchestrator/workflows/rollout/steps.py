@@ -33,7 +33,8 @@ def make_version(run: Run) -> None:
         source=record.old_version,
         ami_id=record.new_ami_id,
         description=f"slipway {record.rollout_id}",
-        token=record.rollout_id,
+        # A run that rolls several fleets gives all their rollouts the same id.
+        token="-".join((record.rollout_id, record.environment, record.fleet)),
     )
     says = f"version {number} of {record.template_id}, with {record.new_ami_id}"
     run.note(Happened.VERSION, says, new_version=number, phase=Phase.VERSIONED)

@@ -39,9 +39,8 @@ from ..conftest import REGION
 from ..simulated_world import Client
 from .deaths import MortalSession
 
-ENVIRONMENT, FLEET, BUCKET = "sandbox", "api", "slipway-sandbox-config"
+ENVIRONMENT, FLEET = "sandbox", "api"
 GROUP = f"slipway-{ENVIRONMENT}-{FLEET}"
-POINTER = f"/slipway/{ENVIRONMENT}/{FLEET}/ami"
 MACHINES = 4
 POLICY = {
     "min_healthy_percentage": 100,
@@ -103,23 +102,32 @@ class RegionTime:
 
 @dataclass
 class Rolling:
-    """A region with a balanced fleet of some machines, two published images and the buckets they need."""
+    """A region with a balanced fleet of some machines, two published images and the buckets they need.
+
+    `beside` is an environment that was there before, in the same account: images are the same for both.
+    """
 
     client: Client
     machines: int = MACHINES
     policy: Mapping[str, Any] = field(default_factory=lambda: POLICY)
+    environment: str = ENVIRONMENT
+    beside: Rolling | None = None
 
     def __post_init__(self) -> None:
-        self.time = RegionTime(self.client)
+        self.time = self.beside.time if self.beside else RegionTime(self.client)
+        self.group_name = f"slipway-{self.environment}-{FLEET}"
+        self.pointer_name = f"/slipway/{self.environment}/{FLEET}/ami"
+        self.bucket = f"slipway-{self.environment}-config"
         self.session = MortalSession(Endpoint(REGION, self.client.local.endpoint, CredentialSource.LOCAL))
-        self.target = RolloutTarget(ENVIRONMENT, FLEET)
+        self.target = RolloutTarget(self.environment, FLEET)
         self._runs = itertools.count(1)
-        self.api("s3").create_bucket(Bucket=BUCKET)
-        self.images = [self._publish(letter) for letter in "ab"]
+        self.api("s3").create_bucket(Bucket=self.bucket)
+        beside = self.beside
+        self.images = beside.images if beside else [self._publish(letter) for letter in "ab"]
         self.template_id = self._make_template(self.images[0])
         self._make_group()
         self._make_topic()
-        self.api("ssm").put_parameter(Name=POINTER, Value=self.images[0], Type="String")
+        self.api("ssm").put_parameter(Name=self.pointer_name, Value=self.images[0], Type="String")
 
     def api(self, service: str) -> Any:
         """Return a client that nobody counts."""
@@ -154,19 +162,25 @@ class Rolling:
             inputs={},
             contents=Contents(packages={"nginx": letter}),
         )
-        self.api("s3").put_object(Bucket=BUCKET, Key=manifest_key(name), Body=manifest.to_json().encode())
+        self.api("s3").put_object(
+            Bucket=self.bucket, Key=manifest_key(name), Body=manifest.to_json().encode()
+        )
         return ami_id
 
     def _make_template(self, ami_id: str) -> str:
         data = {"ImageId": ami_id, "InstanceType": "t3.small"}
-        made = self.api("ec2").create_launch_template(LaunchTemplateName=GROUP, LaunchTemplateData=data)
+        made = self.api("ec2").create_launch_template(
+            LaunchTemplateName=self.group_name, LaunchTemplateData=data
+        )
         return str(made["LaunchTemplate"]["LaunchTemplateId"])
 
     def _make_group(self) -> None:
         elbv2, subnets = self.api("elbv2"), self.api("ec2").describe_subnets()["Subnets"][:4]
         subnet_ids = [each["SubnetId"] for each in subnets]
-        balancer = elbv2.create_load_balancer(Name=FLEET, Subnets=subnet_ids)["LoadBalancers"][0]
-        made = elbv2.create_target_group(Name=FLEET, Protocol="HTTP", Port=80, VpcId=subnets[0]["VpcId"])
+        balancer = elbv2.create_load_balancer(Name=self.environment, Subnets=subnet_ids)["LoadBalancers"][0]
+        made = elbv2.create_target_group(
+            Name=self.environment, Protocol="HTTP", Port=80, VpcId=subnets[0]["VpcId"]
+        )
         arn = made["TargetGroups"][0]["TargetGroupArn"]
         elbv2.modify_target_group_attributes(
             TargetGroupArn=arn,
@@ -179,7 +193,7 @@ class Rolling:
             DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}],
         )
         self.api("autoscaling").create_auto_scaling_group(
-            AutoScalingGroupName=GROUP,
+            AutoScalingGroupName=self.group_name,
             MinSize=self.machines,
             MaxSize=2 * self.machines,
             DesiredCapacity=self.machines,
@@ -197,7 +211,7 @@ class Rolling:
             "Resources": {"Alerts": {"Type": "AWS::SNS::Topic"}},
             "Outputs": {TOPIC_OUTPUT: {"Value": {"Ref": "Alerts"}}},
         }
-        name = stack_name(ENVIRONMENT, EnvironmentStack.QUEUES)
+        name = stack_name(self.environment, EnvironmentStack.QUEUES)
         self.api("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(body))
         self.time.sleep(60)
 
@@ -207,7 +221,7 @@ class Rolling:
         """Return the world of a new run; a mortal one's process is gone as soon as somebody asks for it."""
         process = HostProcess.current()
         process = replace(process, pid=NO_PID) if is_mortal else process
-        objects, session = S3Objects(self.session, BUCKET, self.time), self.session
+        objects, session = S3Objects(self.session, self.bucket, self.time), self.session
         return RolloutWorld(
             environment=self._environment(),
             fleets=AwsFleets(session),
@@ -239,13 +253,13 @@ class Rolling:
         }
         return Environment.model_validate(
             {
-                "name": ENVIRONMENT,
-                "network": ENVIRONMENT,
+                "name": self.environment,
+                "network": self.environment,
                 "region": REGION,
                 "account_id": "123456789012",
                 "endpoint_url": self.client.local.endpoint,
                 "credentials": "local",
-                "config_bucket": BUCKET,
+                "config_bucket": self.bucket,
                 "host": "api.sandbox.example.com",
                 "fleets": {FLEET: fleet},
             }
@@ -271,11 +285,11 @@ class Rolling:
 
     def pointer(self) -> str:
         """Return the AMI that the fleet's parameter names."""
-        return str(self.api("ssm").get_parameter(Name=POINTER)["Parameter"]["Value"])
+        return str(self.api("ssm").get_parameter(Name=self.pointer_name)["Parameter"]["Value"])
 
     def group(self) -> dict[str, Any]:
         """Return the group as the API shows it."""
-        answer = self.api("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])
+        answer = self.api("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[self.group_name])
         return dict(answer["AutoScalingGroups"][0])
 
     def running(self) -> set[str]:
@@ -287,7 +301,7 @@ class Rolling:
     def refreshes(self) -> list[dict[str, Any]]:
         """Return the group's refreshes, newest first."""
         api = self.api("autoscaling")
-        answer = api.describe_instance_refreshes(AutoScalingGroupName=GROUP, MaxRecords=100)
+        answer = api.describe_instance_refreshes(AutoScalingGroupName=self.group_name, MaxRecords=100)
         return list(answer["InstanceRefreshes"])
 
     def versions(self) -> list[dict[str, Any]]:
@@ -297,5 +311,5 @@ class Rolling:
 
     def locks(self) -> list[str]:
         """Return the keys of all locks."""
-        found = self.api("s3").list_objects_v2(Bucket=BUCKET, Prefix="locks/")
+        found = self.api("s3").list_objects_v2(Bucket=self.bucket, Prefix="locks/")
         return [each["Key"] for each in found.get("Contents", ())]
