@@ -51,6 +51,7 @@ class Loop:
         self._reason = reason
         self._state_of = state_of
         self._own = threading.Lock()
+        self._reading = threading.Lock()
         self._waiting: set[str] = set()
         self._busy: set[str] = set()
         self._timers: dict[str, tuple[datetime, Timer]] = {}
@@ -90,12 +91,14 @@ class Loop:
             self.wake(name)
 
     def _read_notes(self) -> None:
-        with self._own:
-            notes, self._notes = self._notes, []
-        with self._lock:
-            touched = dict.fromkeys(
-                name for instance_id, what in notes if (name := self._read(instance_id, what)) is not None
-            )
+        # One after the other: an end that is read before what came earlier would be forgotten for ever.
+        with self._reading:
+            with self._own:
+                notes, self._notes = self._notes, []
+            with self._lock:
+                touched = dict.fromkeys(
+                    name for instance_id, what in notes if (name := self._read(instance_id, what)) is not None
+                )
         for name in touched:
             self.wake(name)
 
