@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -129,6 +132,17 @@ assert rules() + sh("ip link") == before
 """)
 
 
+@pytest.fixture(name="readable")
+def fixture_readable() -> Iterator[Path]:
+    """Return a folder with the region's code that everybody may read; the checkout may be closed to others."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(
+            ROOT / "sandbox", Path(folder, "sandbox"), ignore=shutil.ignore_patterns("__pycache__")
+        )
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.parametrize(
     ("prefix", "path", "expected"),
     [
@@ -146,8 +160,10 @@ assert rules() + sh("ip link") == before
         ),
     ],
 )
-def test_preflight_says_in_one_line_what_is_missing(prefix: list[str], path: str, expected: str) -> None:
+def test_preflight_says_in_one_line_what_is_missing(
+    prefix: list[str], path: str, expected: str, readable: Path
+) -> None:
     script = "from sandbox import preflight; print(*preflight.missing(), sep='\\n')"
-    python = ["/usr/bin/env", f"PATH={path}", f"PYTHONPATH={ROOT}", "/usr/bin/python3", "-c", script]
+    python = ["/usr/bin/env", f"PATH={path}", f"PYTHONPATH={readable}", "/usr/bin/python3", "-c", script]
     done = subprocess.run([*prefix, *python], capture_output=True, text=True, check=False, cwd="/")
     assert done.stdout.strip() == expected, done.stderr

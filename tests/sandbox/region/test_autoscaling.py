@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -142,7 +143,10 @@ def test_a_group_lives_on_real_machines(fleet: RealRegion) -> None:
 
 def test_a_group_goes_on_when_the_daemon_was_killed(fleet: RealRegion) -> None:
     groups = fleet.client("autoscaling")
+    saved_at = time.time()
     groups.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=3)
+    # What has not been saved yet is lost with the daemon, be it the group itself.
+    until(lambda: fleet.state.saved("real").stat().st_mtime, lambda seen: seen > saved_at)
     port = int(fleet.endpoint.rpartition(":")[2])
     kill_daemon(fleet)
     control.up(port=port, mode="real", state_dir=fleet.state)

@@ -145,4 +145,8 @@ def broken_image(demo: Demo, tmp_path: Path) -> Iterator[str]:
         shutil.rmtree(project / "roles/variant_broken")
     ami_id = next(str(each["ami_id"]) for each in baked["classes"] if each["class"] == "api")
     yield ami_id
-    demo.client("ec2").deregister_image(ImageId=ami_id)
+    ec2 = demo.client("ec2")
+    [image] = ec2.describe_images(ImageIds=[ami_id])["Images"]
+    ec2.deregister_image(ImageId=ami_id)
+    for device in image["BlockDeviceMappings"]:
+        ec2.delete_snapshot(SnapshotId=device["Ebs"]["SnapshotId"])
