@@ -134,7 +134,7 @@ assert rules() + sh("ip link") == before
 
 @pytest.fixture(name="readable")
 def fixture_readable() -> Iterator[Path]:
-    """Return a folder with the region's code that everybody may read; the checkout may be closed to others."""
+    """Return a folder with the region's code that all may read; the checkout may be closed to others."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(
             ROOT / "sandbox", Path(folder, "sandbox"), ignore=shutil.ignore_patterns("__pycache__")

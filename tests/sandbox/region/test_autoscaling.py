@@ -146,7 +146,8 @@ def test_a_group_goes_on_when_the_daemon_was_killed(fleet: RealRegion) -> None:
     saved_at = time.time()
     groups.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=3)
     # What has not been saved yet is lost with the daemon, be it the group itself.
-    until(lambda: fleet.state.saved("real").stat().st_mtime, lambda seen: seen > saved_at)
+    saved = fleet.state.saved("real")
+    until(lambda: saved.exists() and saved.stat().st_mtime, lambda seen: seen > saved_at)
     port = int(fleet.endpoint.rpartition(":")[2])
     kill_daemon(fleet)
     control.up(port=port, mode="real", state_dir=fleet.state)
