@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -63,6 +63,17 @@ def running(region: RealRegion) -> set[str]:
     return {each["InstanceId"] for some in reservations for each in some["Instances"]}
 
 
+def let_in(region: RealRegion, waiting: Iterable[str]) -> None:
+    """Say that instances are ready."""
+    for instance_id in waiting:
+        region.client("autoscaling").complete_lifecycle_action(
+            AutoScalingGroupName=GROUP,
+            LifecycleHookName="ready",
+            LifecycleActionResult="CONTINUE",
+            InstanceId=instance_id,
+        )
+
+
 def kill_daemon(region: RealRegion) -> None:
     """Kill the region's daemon and wait for its end."""
     descriptor = os.pidfd_open(control.status(state_dir=region.state)["pid"])
@@ -73,18 +84,15 @@ def kill_daemon(region: RealRegion) -> None:
         os.close(descriptor)
 
 
-@pytest.fixture(name="fleet", scope="module")
-def fixture_fleet(region: RealRegion) -> Iterator[RealRegion]:
-    """Return the region with a group of four over four zones, whose instances wait for a hook."""
-    ec2, groups = region.client("ec2"), region.client("autoscaling")
-    filters = [{"Name": "tag:slipway:tier", "Values": ["public"]}]
-    subnets = [each["SubnetId"] for each in ec2.describe_subnets(Filters=filters)["Subnets"]]
+@pytest.fixture(name="template", scope="module")
+def fixture_template(region: RealRegion) -> str:
+    """Return a launch template of machines that the operator can reach."""
     interface = {
         "DeviceIndex": 0,
         "AssociatePublicIpAddress": True,
         "Groups": [region.group("fleet", 22)],
     }
-    ec2.create_launch_template(
+    region.client("ec2").create_launch_template(
         LaunchTemplateName="fleet",
         LaunchTemplateData={
             "ImageId": region.ami_id(),
@@ -94,14 +102,23 @@ def fixture_fleet(region: RealRegion) -> Iterator[RealRegion]:
             "MetadataOptions": {"HttpTokens": "required", "InstanceMetadataTags": "enabled"},
         },
     )
+    return "fleet"
+
+
+@pytest.fixture(name="fleet")
+def fixture_fleet(region: RealRegion, template: str) -> Iterator[RealRegion]:
+    """Return the region with a group of four over four zones, whose instances wait for a hook."""
+    groups = region.client("autoscaling")
+    filters = [{"Name": "tag:slipway:tier", "Values": ["public"]}]
+    found = region.client("ec2").describe_subnets(Filters=filters)["Subnets"]
     hook = {"LifecycleHookName": "ready", "LifecycleTransition": LAUNCHING, "HeartbeatTimeout": 300}
     groups.create_auto_scaling_group(
         AutoScalingGroupName=GROUP,
         MinSize=0,
         MaxSize=8,
         DesiredCapacity=4,
-        LaunchTemplate={"LaunchTemplateName": "fleet", "Version": "$Latest"},
-        VPCZoneIdentifier=",".join(subnets),
+        LaunchTemplate={"LaunchTemplateName": template, "Version": "$Latest"},
+        VPCZoneIdentifier=",".join(each["SubnetId"] for each in found),
         LifecycleHookSpecificationList=[hook],
     )
     yield region
@@ -112,13 +129,7 @@ def fixture_fleet(region: RealRegion) -> Iterator[RealRegion]:
 def test_a_group_lives_on_real_machines(fleet: RealRegion) -> None:
     groups = fleet.client("autoscaling")
     waiting = await_zones(fleet, *ZONES, state="Pending:Wait")
-    for instance_id in waiting:
-        groups.complete_lifecycle_action(
-            AutoScalingGroupName=GROUP,
-            LifecycleHookName="ready",
-            LifecycleActionResult="CONTINUE",
-            InstanceId=instance_id,
-        )
+    let_in(fleet, waiting)
     serving = await_zones(fleet, *ZONES)
     assert set(serving) == set(waiting) <= machines(fleet)
     groups.delete_lifecycle_hook(AutoScalingGroupName=GROUP, LifecycleHookName="ready")
@@ -143,6 +154,9 @@ def test_a_group_lives_on_real_machines(fleet: RealRegion) -> None:
 
 def test_a_group_goes_on_when_the_daemon_was_killed(fleet: RealRegion) -> None:
     groups = fleet.client("autoscaling")
+    let_in(fleet, await_zones(fleet, *ZONES, state="Pending:Wait"))
+    await_zones(fleet, *ZONES)
+    groups.delete_lifecycle_hook(AutoScalingGroupName=GROUP, LifecycleHookName="ready")
     saved_at = time.time()
     groups.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=3)
     # What has not been saved yet is lost with the daemon, be it the group itself.
