@@ -238,7 +238,8 @@ def test_a_record_says_who_what_and_how_it_ended() -> None:
 
 def test_documents_are_json_with_every_field() -> None:
     made = json.loads(json.dumps(document(PLAN)))
-    assert made["target"] == {"environment": "production", "fleet": "api", "ami_id": ""}
+    target = {"environment": "production", "fleet": "api", "ami_id": "", "is_chosen": False}
+    assert made["target"] == target
     assert made["course"]["duration_s"] == {"low": 580, "likely": 640, "high": 780}
     assert made["action"] == "start"
     assert len(made["image"]["differences"]) == 11
