@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-from orchestrator.aws.session import AwsSession, translated
+from orchestrator.aws.session import AwsSession, translated, translated_with_missing
 from orchestrator.aws.tags import as_list, as_mapping
 from orchestrator.domain.change_set import Change, ChangeSet, ChangeSetStatus, Effect
 from orchestrator.domain.drift import Difference, DriftDetection, DriftKind, ResourceDrift
@@ -17,9 +16,6 @@ from orchestrator.domain.stack import PREFIX, Body, StackState
 from orchestrator.domain.stack_event import StackEvent
 from orchestrator.errors import AwsError, NotFound
 from orchestrator.ports import ChangeSetRequest
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _DELETED = "DELETE_COMPLETE"
 _KEPT = frozenset({"Retain", "ReplaceAndRetain"})
@@ -43,20 +39,7 @@ def is_missing(error: AwsError) -> bool:
     return error.code == "ValidationError" and "does not exist" in error.cause
 
 
-def _found(method: Callable[P, T]) -> Callable[P, T]:
-    """Tell stacks that don't exist from other refusals."""
-
-    @wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return translated(method)(*args, **kwargs)
-        except AwsError as exc:
-            if not is_missing(exc):
-                raise
-            cause = exc.cause.removeprefix(f"{exc.code}: ")
-            raise NotFound(exc.service, exc.operation, exc.code, cause) from exc
-
-    return call
+_found = translated_with_missing(is_missing)
 
 
 class AwsStacks:

@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from orchestrator.aws.instance_refreshes import as_preferences, instance_refresh
-from orchestrator.aws.session import AwsSession, translated
+from orchestrator.aws.session import AwsSession, translated_with_missing
 from orchestrator.domain.fleet import FleetGroup, FleetInstance, LifecycleHook, ScalingActivity
 from orchestrator.domain.refresh import InstanceRefresh, RefreshRequest
 from orchestrator.errors import AwsError, NotFound
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _DEFAULT_VERSION = "$Default"
 # https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeScalingActivities.html
@@ -26,20 +22,7 @@ def is_missing(error: AwsError) -> bool:
     return error.code == "ValidationError" and "name not found" in error.cause
 
 
-def _found(method: Callable[P, T]) -> Callable[P, T]:
-    """Tell groups that don't exist from other refusals."""
-
-    @wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return translated(method)(*args, **kwargs)
-        except AwsError as exc:
-            if not is_missing(exc):
-                raise
-            cause = exc.cause.removeprefix(f"{exc.code}: ")
-            raise NotFound(exc.service, exc.operation, exc.code, cause) from exc
-
-    return call
+_found = translated_with_missing(is_missing)
 
 
 class AwsFleets:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from orchestrator.aws.errors import Call, translate
 from orchestrator.clock import Clock
-from orchestrator.errors import AwsError
+from orchestrator.errors import AwsError, NotFound
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -76,6 +76,31 @@ def translated(method: Callable[P, T]) -> Callable[P, T]:
             raise translate(exc, _last_call.get()) from exc
 
     return call
+
+
+def translated_with_missing(
+    is_missing: Callable[[AwsError], bool],
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Return `translated` for a service that has no code of its own for what does not exist.
+
+    Args:
+        is_missing: Tells such errors, which become NotFound, from other refusals.
+    """
+
+    def decorate(method: Callable[P, T]) -> Callable[P, T]:
+        @wraps(method)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                return translated(method)(*args, **kwargs)
+            except AwsError as exc:
+                if not is_missing(exc):
+                    raise
+                cause = exc.cause.removeprefix(f"{exc.code}: ")
+                raise NotFound(exc.service, exc.operation, exc.code, cause) from exc
+
+        return call
+
+    return decorate
 
 
 class AwsSession:
