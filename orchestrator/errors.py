@@ -11,7 +11,14 @@
     |  `- BootTestFailed  6  a candidate image did not pass; it was taken back
     |- RolledBack     7  failed, and the old version is back in service
     |- Stranded       8  failed and not rolled back: a person must look
-    `- WaitTimeout    9  the limit passed, the outcome is unknown
+    |- WaitTimeout    9  the limit passed, the outcome is unknown
+    `- DoorError          a way to a machine or a database can't be opened, or broke for good
+       |- PortBusy            20  the local port is taken
+       |- KeyRefused          21  a machine does not let us in
+       |- HostKeyChanged      22  a machine is not the one it should be
+       |- MachineMissing      23  there is no such machine, or none answers
+       |- DatabaseUnreachable 24  the machine can't connect to the database
+       `- TokenExpired        25  what we showed is no longer valid
 
 A message reads `error: <what> <object id>: <cause>.`, `state: <what is running now>.` and
 `next: <exact command>.`
@@ -171,3 +178,43 @@ class WaitTimeout(SlipwayError):
     """The limit passed; the outcome is unknown."""
 
     exit_code = 9
+
+
+class DoorError(SlipwayError):
+    """A way to a machine or a database can't be opened, or broke and no further attempt can help."""
+
+
+class PortBusy(DoorError):
+    """The local port is taken."""
+
+    exit_code = 20
+
+
+class KeyRefused(DoorError):
+    """A machine does not let us in."""
+
+    exit_code = 21
+
+
+class HostKeyChanged(DoorError):
+    """A machine shows another host key than the one it published."""
+
+    exit_code = 22
+
+
+class MachineMissing(DoorError):
+    """There is no such machine, or none answers."""
+
+    exit_code = 23
+
+
+class DatabaseUnreachable(DoorError):
+    """The machine in the middle can't connect to the database."""
+
+    exit_code = 24
+
+
+class TokenExpired(DoorError):
+    """What we showed is no longer valid: the session's credentials, or a database token."""
+
+    exit_code = 25

@@ -47,6 +47,22 @@ class SsmParameters:
         self._put(name, value, is_over=True)
 
     @translated
+    def below(self, path: str) -> Mapping[str, str]:
+        """Return the values of the parameters directly below a path, by what their names say after it."""
+        pages = self._ssm.get_paginator("get_parameters_by_path").paginate(Path=path)
+        return {
+            each["Name"].removeprefix(f"{path}/"): each["Value"]
+            for page in pages
+            for each in page["Parameters"]
+        }
+
+    @translated
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete parameters; what is gone already is no error."""
+        for some in _batches(names):
+            self._ssm.delete_parameters(Names=list(some))
+
+    @translated
     def _put(self, name: str, value: str, *, is_over: bool) -> None:
         self._ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=is_over)
 

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from orchestrator.config.access import Access
 from orchestrator.config.base import Days, HostName, InstanceType, Name, StrictModel, as_tuple
 from orchestrator.config.fleets import Fleet, fleets_problems
 from orchestrator.config.rollout import Waves
@@ -85,6 +86,7 @@ class Environment(StrictModel):
     bake: Annotated[Bake, Field(validate_default=True)] = Bake()
     host: HostName | None = None
     fleets: Mapping[Name, Fleet] = Field(default_factory=dict)
+    access: Annotated[Access, Field(validate_default=True)] = Access()
     waves: Waves = Waves()
     image_variants: ImageVariants = ImageVariants()
     cdn: Cdn | None = None
@@ -125,6 +127,15 @@ class Environment(StrictModel):
             )
         return bake
 
+    @field_validator("access")
+    @classmethod
+    def _authority_is_somewhere(cls, access: Access, info: ValidationInfo) -> Access:
+        url = access.database_ca_url
+        if ENDPOINT_PLACEHOLDER in url and "endpoint_url" in info.data and info.data["endpoint_url"] is None:
+            raise ValueError(f"database_ca_url holds {ENDPOINT_PLACEHOLDER}, but there is no endpoint_url")
+        _check_url(url.replace(ENDPOINT_PLACEHOLDER, "http://127.0.0.1:1"))
+        return access
+
     @field_validator("fleets")
     @classmethod
     def _fit_together(cls, fleets: Mapping[str, Fleet]) -> Mapping[str, Fleet]:
@@ -145,6 +156,11 @@ class Environment(StrictModel):
     def operator_address_url(self) -> str:
         """Return the page that says which address we come from."""
         return self.bake.operator_address_url.replace(ENDPOINT_PLACEHOLDER, self.endpoint_url or "")
+
+    @property
+    def database_ca_url(self) -> str:
+        """Return the page with the certificates that the database is known by."""
+        return self.access.database_ca_url.replace(ENDPOINT_PLACEHOLDER, self.endpoint_url or "")
 
     def with_endpoint_port(self, port: int) -> Environment:
         """Return the environment with another port of its endpoint, if that is on this machine."""

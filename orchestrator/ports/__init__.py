@@ -16,6 +16,21 @@ from orchestrator.ports.demo import (
     Web,
     WebAnswer,
 )
+from orchestrator.ports.doors import (
+    AuditTrail,
+    Authority,
+    DatabaseLogins,
+    Directory,
+    DoorMachine,
+    Hop,
+    Login,
+    Route,
+    Routes,
+    Terminal,
+    Tunnel,
+    TunnelOptions,
+    Tunnels,
+)
 from orchestrator.ports.fleets import Fleets, LaunchTemplates, Notices, Targets
 from orchestrator.ports.images import Builder, BuildRequest, Images
 from orchestrator.ports.machines import Machine, MachineRequest, Machines, Subnet, Tagged
@@ -25,6 +40,8 @@ from orchestrator.ports.stacks import Bundle, Bundles, ChangeSetRequest, Stacks,
 from orchestrator.ports.state import HeldLock, Identity, Lock, Locks, Objects, Parameters, StoredObject
 
 __all__ = [
+    "AuditTrail",
+    "Authority",
     "Balancers",
     "BuildRequest",
     "Builder",
@@ -32,8 +49,12 @@ __all__ = [
     "Bundles",
     "ChangeSetRequest",
     "CommandResult",
+    "DatabaseLogins",
+    "Directory",
+    "DoorMachine",
     "Fleets",
     "HeldLock",
+    "Hop",
     "Identity",
     "Images",
     "KeyMaker",
@@ -44,6 +65,7 @@ __all__ = [
     "LoadRequest",
     "Lock",
     "Locks",
+    "Login",
     "Machine",
     "MachineRequest",
     "Machines",
@@ -54,6 +76,8 @@ __all__ = [
     "Programs",
     "RemoteShell",
     "Reporter",
+    "Route",
+    "Routes",
     "RunningLoad",
     "Shells",
     "Stacks",
@@ -63,6 +87,10 @@ __all__ = [
     "Tagged",
     "Targets",
     "Templates",
+    "Terminal",
+    "Tunnel",
+    "TunnelOptions",
+    "Tunnels",
     "Web",
     "WebAnswer",
 ]

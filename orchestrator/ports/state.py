@@ -43,6 +43,9 @@ class Identity(Protocol):
     def account_id(self) -> str:
         """Return the account of the credentials in use."""
 
+    def arn(self) -> str:
+        """Return who uses them, as STS names him."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lock:
@@ -82,3 +85,9 @@ class Parameters(Protocol):
 
     def put(self, name: str, value: str) -> None:
         """Write a parameter, a new one or over the one that is there."""
+
+    def below(self, path: str) -> Mapping[str, str]:
+        """Return the values of the parameters directly below a path, by what their names say after it."""
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete parameters; what is gone already is no error."""

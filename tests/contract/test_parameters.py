@@ -36,3 +36,19 @@ class TestParameters:
         for ami_id in ("ami-1", "ami-2"):
             parameters.put("/slipway/dev/api/ami", ami_id)
             assert parameters.get(["/slipway/dev/api/ami"]) == {"/slipway/dev/api/ami": ami_id}
+
+    def test_those_below_a_path_are_returned_by_the_rest_of_their_names(self, parameters: Parameters) -> None:
+        for number in range(12):
+            parameters.put(f"/slipway/dev/ssh/keys/name{number}", f"key {number}")
+        parameters.put("/slipway/dev/ssh/keys-of-others/ann", "no")
+        parameters.put("/slipway/dev/ssh/keys/ann/old", "no")
+        assert parameters.below("/slipway/dev/ssh/keys") == {f"name{n}": f"key {n}" for n in range(12)}
+        assert parameters.below("/slipway/dev/ssh/none") == {}
+
+    def test_deleting_forgets_those_that_are_there(self, parameters: Parameters) -> None:
+        names = [f"/slipway/dev/ssh/keys/name{number}" for number in range(12)]
+        for name in names:
+            parameters.put(name, "a key")
+        parameters.delete([*names[1:], "/slipway/dev/ssh/keys/unknown"])
+        parameters.delete([])
+        assert parameters.get(names) == {names[0]: "a key"}

@@ -354,6 +354,16 @@ class FakeParameters(Recorded):
         self._note("put")
         self.values[name] = value
 
+    def below(self, path: str) -> Mapping[str, str]:
+        self._note("below")
+        names = {name: name.removeprefix(f"{path}/") for name in self.values if name.startswith(f"{path}/")}
+        return {rest: self.values[name] for name, rest in names.items() if "/" not in rest}
+
+    def delete(self, names: Sequence[str]) -> None:
+        self._note("delete")
+        for name in names:
+            self.values.pop(name, None)
+
 
 @dataclass
 class FakeBundles:

@@ -72,9 +72,13 @@ class FakeIdentity:
     """An account."""
 
     account: str = ACCOUNT
+    name: str = "user/ann"
 
     def account_id(self) -> str:
         return self.account
+
+    def arn(self) -> str:
+        return f"arn:aws:iam::{self.account}:{self.name}"
 
 
 @dataclass
