@@ -98,6 +98,7 @@ SELECTIONS = {
             Check("the architecture", ("python", "-m", "stacks.document")),
             Check("the checks before a rollout", ("python", "-m", "orchestrator.documents.preflight")),
             Check("pictures of rollouts", ("python", "-m", "orchestrator.documents.rollouts")),
+            Check("the picture of access", ("python", "-m", "orchestrator.documents.access")),
         )
     ),
     "lock": Selection(quiet=tuple(_lock(name) for name in LOCKS)),

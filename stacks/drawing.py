@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from orchestrator.domain.svg import FAINT, INK, add_arrow_head, line, page, rect, text, written
 from stacks.inputs import NetworkInputs
 from stacks.reachability import INTERNET, OPERATORS, OTHER_NETWORK, Matrix, Place, Wiring, matrix
 
@@ -16,8 +17,7 @@ BOX_HEIGHT, BOX_WIDTH = 40, 150
 TIERS = ("public", "application", "data")
 _FILL = {"public": "#e8f1fb", "application": "#eaf6ec", "data": "#fbf0e4"}
 _LINE = {"public": "#2f6db5", "application": "#2e8b46", "data": "#b8701f"}
-_INK, _FAINT, _ARROW = "#1c2733", "#66717d", "#444f5a"
-_STYLE = "text{font-family:system-ui,'DejaVu Sans',sans-serif;fill:#1c2733}"
+_ARROW = "#444f5a"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +31,12 @@ class Spot:
 def draw(inputs: NetworkInputs, wiring: Wiring) -> str:
     """Return the picture of a network; the same input always gives the same bytes."""
     height = MARGIN * 2 + 40 + OUTSIDE_HEIGHT + len(TIERS) * (TIER_HEIGHT + GAP)
-    root = ET.Element(
-        "svg",
-        {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {WIDTH} {height}", "role": "img"},
-    )
-    ET.SubElement(root, "title").text = f"The network {inputs.name}"
-    ET.SubElement(root, "style").text = _STYLE
-    _add_arrow_head(root)
-    ET.SubElement(root, "rect", {"width": str(WIDTH), "height": str(height), "fill": "#ffffff"})
+    root = page(WIDTH, height, f"The network {inputs.name}")
+    add_arrow_head(root, _ARROW)
     title = (
         f"{inputs.name}: {inputs.network.cidr}, {', '.join(sorted(inputs.environments)) or 'no environment'}"
     )
-    _text(root, MARGIN, MARGIN + 14, title, size=19, weight="600")
+    text(root, MARGIN, MARGIN + 14, title, size=19, weight="600")
     spots = _spots(wiring)
     for name in TIERS:
         _add_tier(root, inputs, wiring, name)
@@ -50,18 +44,7 @@ def draw(inputs: NetworkInputs, wiring: Wiring) -> str:
     for place in wiring.places:
         if place.name in spots:
             _add_box(root, place, spots[place.name])
-    ET.indent(root)
-    return ET.tostring(root, encoding="unicode") + "\n"
-
-
-def _add_arrow_head(root: ET.Element) -> None:
-    marker = ET.SubElement(
-        ET.SubElement(root, "defs"),
-        "marker",
-        {"id": "head", "viewBox": "0 0 8 8", "refX": "7", "refY": "4", "markerWidth": "7",
-         "markerHeight": "7", "orient": "auto-start-reverse"},
-    )  # fmt: skip
-    ET.SubElement(marker, "path", {"d": "M0 0 L8 4 L0 8 z", "fill": _ARROW})
+    return written(root)
 
 
 def _top(tier: str) -> int:
@@ -88,27 +71,22 @@ def _add_tier(root: ET.Element, inputs: NetworkInputs, wiring: Wiring, name: str
     top, left = _top(name), MARGIN + LABEL
     inner = WIDTH - left - MARGIN
     tier = wiring.tiers[name]
-    colour = {"fill": _FILL[name], "stroke": _LINE[name]}
     ways = {"gateway": "internet gateway", "nat": "out through NAT", "": "no way out"}
-    _text(root, MARGIN, top + 26, name, size=16, weight="600", fill=_LINE[name])
-    _text(root, MARGIN, top + 48, ways[tier.way_out], size=12, fill=_FAINT)
+    text(root, MARGIN, top + 26, name, size=16, weight="600", fill=_LINE[name])
+    text(root, MARGIN, top + 48, ways[tier.way_out], size=12, fill=FAINT)
     width = inner / len(tier.cidrs)
     for index, (zone, cidr) in enumerate(zip(inputs.network.zones, tier.cidrs, strict=True)):
         x = left + index * width
-        box = {"x": f"{x:.1f}", "y": str(top), "width": f"{width - 8:.1f}", "rx": "6"}
-        box["height"] = str(TIER_HEIGHT)
-        ET.SubElement(root, "rect", box | colour)
-        _text(root, x + 10, top + 20, f"{inputs.region}{zone}", size=12, fill=_FAINT)
-        _text(root, x + 10, top + 37, str(cidr), size=12, fill=_FAINT)
+        rect(root, x, top, width - 8, TIER_HEIGHT, _FILL[name], stroke=_LINE[name], rx="6")
+        text(root, x + 10, top + 20, f"{inputs.region}{zone}", size=12, fill=FAINT)
+        text(root, x + 10, top + 37, str(cidr), size=12, fill=FAINT)
 
 
 def _add_box(root: ET.Element, place: Place, spot: Spot) -> None:
-    colour = _LINE.get(place.tier, _INK)
-    box = {"x": f"{spot.x - BOX_WIDTH / 2:.1f}", "y": f"{spot.y - BOX_HEIGHT / 2:.1f}", "rx": "8"}
-    size = {"width": str(BOX_WIDTH), "height": str(BOX_HEIGHT)}
-    box |= size | {"fill": "#ffffff", "stroke": colour, "stroke-width": "2"}
-    ET.SubElement(root, "rect", box)
-    _text(root, spot.x, spot.y + 5, place.name, size=15, weight="600", anchor="middle")
+    colour = _LINE.get(place.tier, INK)
+    left, top = spot.x - BOX_WIDTH / 2, spot.y - BOX_HEIGHT / 2
+    rect(root, left, top, BOX_WIDTH, BOX_HEIGHT, "#ffffff", stroke=colour, stroke_width="2", rx="8")
+    text(root, spot.x, spot.y + 5, place.name, size=15, weight="600", anchor="middle")
 
 
 def _add_arrows(root: ET.Element, wiring: Wiring, spots: Mapping[str, Spot], cells: Matrix) -> None:
@@ -134,30 +112,9 @@ def _arrow(root: ET.Element, start: Spot, end: Spot, ports: str) -> None:
     half = BOX_WIDTH / 2 * (1 if end.x > start.x else -1)
     x1, y1 = (start.x + half, start.y) if is_level else (start.x, start.y + down * BOX_HEIGHT / 2)
     x2, y2 = (end.x - half, end.y) if is_level else (end.x, end.y - down * (BOX_HEIGHT / 2 + 3))
-    ET.SubElement(
-        root,
-        "line",
-        {"x1": f"{x1:.1f}", "y1": f"{y1:.1f}", "x2": f"{x2:.1f}", "y2": f"{y2:.1f}", "stroke": _ARROW,
-         "stroke-width": "1.6", "marker-end": "url(#head)"},
-    )  # fmt: skip
+    line(root, (x1, y1), (x2, y2), _ARROW, stroke_width="1.6", marker_end="url(#head)")
     # Near the beginning, where arrows to one box are still apart.
     x, y = x1 + (x2 - x1) * 0.3, y1 + (y2 - y1) * 0.3
-    box = {"x": f"{x - 4 - 4 * len(ports):.1f}", "y": f"{y - 10:.1f}", "width": f"{8 + 8 * len(ports)}",
-           "height": "18", "fill": "#ffffff", "fill-opacity": "0.9", "rx": "4"}  # fmt: skip
-    ET.SubElement(root, "rect", box)
-    _text(root, x, y + 4, ports, size=12, anchor="middle")
-
-
-def _text(  # noqa: PLR0913 - what a text has
-    root: ET.Element,
-    x: float,
-    y: float,
-    text: str,
-    *,
-    size: int,
-    weight: str = "400",
-    fill: str = _INK,
-    anchor: str = "start",
-) -> None:
-    place = {"x": f"{x:.1f}", "y": f"{y:.1f}", "font-size": str(size), "font-weight": weight}
-    ET.SubElement(root, "text", place | {"style": f"fill:{fill}", "text-anchor": anchor}).text = text
+    half = 4 + 4 * len(ports)
+    rect(root, x - half, y - 10, 2 * half, 18, "#ffffff", fill_opacity="0.9", rx="4")
+    text(root, x, y + 4, ports, size=12, anchor="middle")

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 from orchestrator.domain.rollout.record import Happened, RolloutRecord
 from orchestrator.domain.rollout.timeline_layout import Mark, Stretch, end_s, foreseen, marks, spans
 from orchestrator.domain.rollout.wording import clock, counted, spread
+from orchestrator.domain.svg import FAINT, INK, line, page, rect, text, written
 
 WIDTH, MARGIN, LABEL = 1000, 24, 132
 _LEFT, _RIGHT = MARGIN + LABEL, WIDTH - MARGIN - 12
@@ -22,8 +23,7 @@ _RADIUS, _LEVEL = 10, 25
 _TICKS = 8
 _CHARACTERS = 108  # of a line of the list, in the widest font that stands in
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
-_INK, _FAINT, _GRID = "#1c2733", "#66717d", "#dde3e8"
-_STYLE = "text{font-family:system-ui,'DejaVu Sans',sans-serif;fill:#1c2733}"
+_GRID = "#dde3e8"
 _FILL = {
     Stretch.PREPARES: "#b9c2cb",
     Stretch.REPLACES: "#2f6db5",
@@ -45,20 +45,14 @@ def draw(record: RolloutRecord) -> str:
     listed = _MARKS + levels * _LEVEL + 16
     legend = listed + (len(happened) + 2) * _ROW
     height = legend + MARGIN
-    view = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {WIDTH} {height}"}
-    root = ET.Element("svg", view | {"role": "img", "aria-labelledby": "title desc"})
-    ET.SubElement(root, "title", {"id": "title"}).text = _clean(_title(record))
-    ET.SubElement(root, "desc", {"id": "desc"}).text = _clean(_description(record, happened))
-    ET.SubElement(root, "style").text = _STYLE
-    _rect(root, 0, 0, WIDTH, height, "#ffffff")
+    root = page(WIDTH, height, _title(record), description=_description(record, happened))
     _add_head(root, record)
     _add_axis(root, scale, listed - 12)
     _add_lanes(root, record, scale)
     _add_marks(root, happened, places)
     _add_list(root, happened, listed)
     _add_legend(root, record, legend)
-    ET.indent(root)
-    return ET.tostring(root, encoding="unicode") + "\n"
+    return written(root)
 
 
 class _Scale:
@@ -104,37 +98,36 @@ def _forecast(record: RolloutRecord) -> str:
 
 
 def _add_head(root: ET.Element, record: RolloutRecord) -> None:
-    _text(root, MARGIN, MARGIN + 14, _title(record), size=19, weight="600")
-    _text(root, MARGIN, MARGIN + 38, _cut(_what(record)), size=13, fill=_FAINT)
-    _text(root, MARGIN, MARGIN + 58, _cut(_forecast(record)), size=13, fill=_FAINT)
+    text(root, MARGIN, MARGIN + 14, _title(record), size=19, weight="600")
+    text(root, MARGIN, MARGIN + 38, _cut(_what(record)), size=13, fill=FAINT)
+    text(root, MARGIN, MARGIN + 58, _cut(_forecast(record)), size=13, fill=FAINT)
 
 
 def _add_axis(root: ET.Element, scale: _Scale, bottom: float) -> None:
     for at in scale.ticks():
         x = scale.x(at)
-        line = {"x1": f"{x:.1f}", "x2": f"{x:.1f}", "y1": str(_AXIS), "y2": f"{bottom:.1f}", "stroke": _GRID}
-        ET.SubElement(root, "line", line)
-        _text(root, x, _AXIS - 6, clock(at), size=12, fill=_FAINT, anchor="middle")
+        line(root, (x, _AXIS), (x, bottom), _GRID)
+        text(root, x, _AXIS - 6, clock(at), size=12, fill=FAINT, anchor="middle")
 
 
 def _add_lanes(root: ET.Element, record: RolloutRecord, scale: _Scale) -> None:
-    _text(root, MARGIN, _FORESEEN + 18, "foreseen", size=13, weight="600")
+    text(root, MARGIN, _FORESEEN + 18, "foreseen", size=13, weight="600")
     wanted = foreseen(record)
     left, right = scale.x(wanted.low), scale.x(wanted.high)
-    _rect(root, _LEFT, _FORESEEN + _LANE / 2 - 2, left - _LEFT, 4, _BAND)
-    _rect(root, left, _FORESEEN, max(right - left, 2), _LANE, _BAND)
-    _rect(root, scale.x(wanted.likely) - 1, _FORESEEN, 2, _LANE, _LIKELY)
-    _text(root, MARGIN, _ACTUAL + 18, "actual", size=13, weight="600")
+    rect(root, _LEFT, _FORESEEN + _LANE / 2 - 2, left - _LEFT, 4, _BAND)
+    rect(root, left, _FORESEEN, max(right - left, 2), _LANE, _BAND)
+    rect(root, scale.x(wanted.likely) - 1, _FORESEEN, 2, _LANE, _LIKELY)
+    text(root, MARGIN, _ACTUAL + 18, "actual", size=13, weight="600")
     for span in spans(record):
         x = scale.x(span.begins_s)
-        box = _rect(root, x, _ACTUAL, max(scale.x(span.ends_s) - x, 1), _LANE, _FILL[span.stretch])
+        box = rect(root, x, _ACTUAL, max(scale.x(span.ends_s) - x, 1), _LANE, _FILL[span.stretch])
         ET.SubElement(
             box, "title"
         ).text = f"{clock(span.begins_s)} to {clock(span.ends_s)}: {span.stretch.value}"
     if record.ended_at is None:
         x = scale.x(end_s(record))
         points = f"{x:.1f},{_ACTUAL} {x + 10:.1f},{_ACTUAL + _LANE / 2:.1f} {x:.1f},{_ACTUAL + _LANE}"
-        ET.SubElement(root, "polygon", {"points": points, "fill": _FAINT})
+        ET.SubElement(root, "polygon", {"points": points, "fill": FAINT})
 
 
 def _places(happened: Sequence[Mark], scale: _Scale) -> tuple[list[tuple[float, float]], int]:
@@ -151,25 +144,24 @@ def _places(happened: Sequence[Mark], scale: _Scale) -> tuple[list[tuple[float, 
 
 def _add_marks(root: ET.Element, happened: Sequence[Mark], places: Sequence[tuple[float, float]]) -> None:
     for x, y in places:
-        line = {"x1": f"{x:.1f}", "x2": f"{x:.1f}", "y1": str(_ACTUAL + _LANE), "y2": f"{y:.1f}"}
-        ET.SubElement(root, "line", line | {"stroke": _FAINT, "stroke-width": "1"})
+        line(root, (x, _ACTUAL + _LANE), (x, y), FAINT, stroke_width="1")
     for number, (mark, (x, y)) in enumerate(zip(happened, places, strict=True), start=1):
         _add_number(root, x, y, number, mark)
 
 
 def _add_number(root: ET.Element, x: float, y: float, number: int, mark: Mark) -> None:
-    fill = _FILL[Stretch.GOES_BACK] if mark.what in _BAD else _INK
+    fill = _FILL[Stretch.GOES_BACK] if mark.what in _BAD else INK
     place = {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": str(_RADIUS), "fill": fill}
     ET.SubElement(root, "circle", place)
-    _text(root, x, y + 4, str(number), size=11, weight="600", fill="#ffffff", anchor="middle")
+    text(root, x, y + 4, str(number), size=11, weight="600", fill="#ffffff", anchor="middle")
 
 
 def _add_list(root: ET.Element, happened: Sequence[Mark], top: float) -> None:
     for number, mark in enumerate(happened, start=1):
         y = top + number * _ROW
         _add_number(root, MARGIN + _RADIUS, y - 4, number, mark)
-        _text(root, _LEFT, y, clock(mark.at_s), size=13, fill=_FAINT, anchor="end")
-        _text(root, _LEFT + 14, y, _cut(mark.text), size=13)
+        text(root, _LEFT, y, clock(mark.at_s), size=13, fill=FAINT, anchor="end")
+        text(root, _LEFT + 14, y, _cut(mark.text), size=13)
 
 
 def _add_legend(root: ET.Element, record: RolloutRecord, y: float) -> None:
@@ -177,37 +169,10 @@ def _add_legend(root: ET.Element, record: RolloutRecord, y: float) -> None:
     x: float = _LEFT + 14
     for stretch in Stretch:
         if stretch in seen:
-            _rect(root, x, y - 10, 12, 12, _FILL[stretch])
-            _text(root, x + 18, y, stretch.value, size=12, fill=_FAINT)
+            rect(root, x, y - 10, 12, 12, _FILL[stretch])
+            text(root, x + 18, y, stretch.value, size=12, fill=FAINT)
             x += 40 + 7.2 * len(stretch.value)
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= _CHARACTERS else f"{text[: _CHARACTERS - 1]}…"
-
-
-def _clean(text: str) -> str:
-    """Return a text without what XML can't hold: notes may quote a machine's console."""
-    return "".join(each if each.isprintable() else " " for each in text)
-
-
-def _rect(  # noqa: PLR0913 - what a rectangle has
-    root: ET.Element, x: float, y: float, width: float, height: float, fill: str
-) -> ET.Element:
-    place = {"x": f"{x:.1f}", "y": f"{y:.1f}", "width": f"{width:.1f}", "height": f"{height:.1f}"}
-    return ET.SubElement(root, "rect", place | {"fill": fill})
-
-
-def _text(  # noqa: PLR0913 - what a text has
-    root: ET.Element,
-    x: float,
-    y: float,
-    text: str,
-    *,
-    size: int,
-    weight: str = "400",
-    fill: str = _INK,
-    anchor: str = "start",
-) -> None:
-    place = {"x": f"{x:.1f}", "y": f"{y:.1f}", "font-size": str(size), "font-weight": weight}
-    ET.SubElement(root, "text", place | {"style": f"fill:{fill}", "text-anchor": anchor}).text = _clean(text)
