@@ -30,10 +30,6 @@ class AwsLaunchTemplates:
             raise NotFound("ec2", "DescribeLaunchTemplateVersions", code, f"{template_id} {version}")
         return _version(page["LaunchTemplateVersions"][0])
 
-    def latest(self, template_id: str) -> LaunchTemplateVersion:
-        """Return the version with the highest number."""
-        return self.version(template_id, "$Latest")
-
     @translated
     def create_version(
         self, template_id: str, *, source: int, ami_id: str, description: str, token: str

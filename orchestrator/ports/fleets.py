@@ -67,9 +67,6 @@ class LaunchTemplates(Protocol):
     def version(self, template_id: str, version: str) -> LaunchTemplateVersion:
         """Return a version by its number as text, $Latest or $Default, or raise NotFound."""
 
-    def latest(self, template_id: str) -> LaunchTemplateVersion:
-        """Return the version with the highest number."""
-
     def create_version(
         self, template_id: str, *, source: int, ami_id: str, description: str, token: str
     ) -> int:

@@ -120,7 +120,7 @@ class TestLaunchTemplates:
         made = cloud.templates.version(template_id, str(number))
         assert (made.template_id, made.number, made.ami_id) == (template_id, 2, ami_id)
         assert (made.instance_type, made.description, made.is_default) == ("t3.small", "rollout 7", False)
-        assert cloud.templates.latest(template_id) == made
+        assert cloud.templates.version(template_id, "$Latest") == made
         assert cloud.templates.version(template_id, "$Latest") == made
         assert cloud.templates.version(template_id, "$Default") == first
         assert cloud.templates.version(template_id, "1") == first
@@ -134,7 +134,7 @@ class TestLaunchTemplates:
         with pytest.raises(AwsError) as caught:
             cloud.templates.create_version(template_id, **{**asked, "description": "another"}, token=token)
         assert caught.value.code == "IdempotentParameterMismatch"
-        assert cloud.templates.latest(template_id).number == 2
+        assert cloud.templates.version(template_id, "$Latest").number == 2
         other = cloud.templates.create_version(template_id, **asked, token=f"{token}-b")
         assert other == 3
 
@@ -157,7 +157,7 @@ class TestLaunchTemplates:
                     missing, source=int(version), ami_id="ami-1", description="", token="x"
                 )
         with pytest.raises(NotFound):
-            templates.latest("lt-0123456789abcdef0")
+            templates.version("lt-0123456789abcdef0", "$Latest")
 
 
 class TestTargets:

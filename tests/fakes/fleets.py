@@ -238,10 +238,6 @@ class FakeLaunchTemplates(Recorded):
         code = "InvalidLaunchTemplateId.VersionNotFound"
         raise NotFound("ec2", "DescribeLaunchTemplateVersions", code, f"{template_id} {version}")
 
-    def latest(self, template_id: str) -> LaunchTemplateVersion:
-        self._note("latest")
-        return self._of(template_id)[-1]
-
     def create_version(
         self, template_id: str, *, source: int, ami_id: str, description: str, token: str
     ) -> int:
