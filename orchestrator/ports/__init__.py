@@ -19,6 +19,8 @@ from orchestrator.ports.demo import (
 from orchestrator.ports.doors import (
     AuditTrail,
     Authority,
+    CertificateRequest,
+    Certificates,
     DatabaseLogins,
     Directory,
     DoorMachine,
@@ -47,6 +49,8 @@ __all__ = [
     "Builder",
     "Bundle",
     "Bundles",
+    "CertificateRequest",
+    "Certificates",
     "ChangeSetRequest",
     "CommandResult",
     "DatabaseLogins",

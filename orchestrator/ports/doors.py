@@ -46,6 +46,38 @@ class Authority(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateRequest:
+    """What a certificate is to say.
+
+    Attributes:
+        key_id: Whose it is, for logs.
+        principals: What it opens.
+        extensions: What it permits behind the doors: `permit-pty`.
+    """
+
+    key_id: str
+    principals: tuple[str, ...]
+    serial: int
+    valid_after: datetime
+    valid_before: datetime
+    extensions: tuple[str, ...]
+
+
+class Certificates(Protocol):
+    """Makes keys, and OpenSSH's user certificates for them."""
+
+    def new_key_pair(self) -> tuple[str, str]:
+        """Return a private ed25519 key in OpenSSH's format and the line of its public one, only in memory."""
+
+    def certificate(self, public_key: str, request: CertificateRequest, *, authority: Authority) -> str:
+        """Return the line of a certificate that an authority signed.
+
+        Raises:
+            NotFound: The environment has no such authority.
+        """
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
     """What opens doors: a private key in OpenSSH's format and its certificate, both only in memory."""
 

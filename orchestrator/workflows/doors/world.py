@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from orchestrator.clock import Clock
 from orchestrator.config.models import Environment
 from orchestrator.domain.door import who_of
-from orchestrator.ports import AuditTrail, Authority, DatabaseLogins, Directory, Identity, Parameters, Stacks
+from orchestrator.ports import (
+    AuditTrail,
+    Authority,
+    Certificates,
+    DatabaseLogins,
+    Directory,
+    Identity,
+    Parameters,
+    Stacks,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,7 @@ class DoorWorld:
     directory: Directory
     parameters: Parameters
     authority: Authority
+    certificates: Certificates
     identity: Identity
     stacks: Stacks
     audit: AuditTrail
