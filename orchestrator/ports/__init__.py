@@ -19,7 +19,6 @@ from orchestrator.ports.demo import (
 from orchestrator.ports.doors import (
     AuditTrail,
     Authority,
-    CertificateRequest,
     Certificates,
     DatabaseLogins,
     Directory,
@@ -49,7 +48,6 @@ __all__ = [
     "Builder",
     "Bundle",
     "Bundles",
-    "CertificateRequest",
     "Certificates",
     "ChangeSetRequest",
     "CommandResult",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,35 +45,33 @@ class Authority(Protocol):
         """Return the signature over a message: RSASSA-PKCS1-v1_5 with SHA-512."""
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateRequest:
-    """What a certificate is to say.
-
-    Attributes:
-        key_id: Whose it is, for logs.
-        principals: What it opens.
-        extensions: What it permits behind the doors: `permit-pty`.
-    """
-
-    key_id: str
-    principals: tuple[str, ...]
-    serial: int
-    valid_after: datetime
-    valid_before: datetime
-    extensions: tuple[str, ...]
-
-
 class Certificates(Protocol):
     """Makes keys, and OpenSSH's user certificates for them."""
 
     def new_key_pair(self) -> tuple[str, str]:
         """Return a private ed25519 key in OpenSSH's format and the line of its public one, only in memory."""
 
-    def certificate(self, public_key: str, request: CertificateRequest, *, authority: Authority) -> str:
-        """Return the line of a certificate that an authority signed.
+    def certificate(  # noqa: PLR0913 - the fields of a certificate
+        self,
+        public_key: str,
+        *,
+        key_id: str,
+        principals: Sequence[str],
+        serial: int,
+        valid_after: datetime,
+        valid_before: datetime,
+        extensions: Sequence[str],
+        authority: str,
+        sign: Callable[[bytes], bytes],
+    ) -> str:
+        """Return the line of a certificate for a public key.
 
-        Raises:
-            NotFound: The environment has no such authority.
+        Args:
+            key_id: Whose it is, for logs.
+            principals: What it opens.
+            extensions: What it permits behind the doors: `permit-pty`.
+            authority: The line of the public key that signs.
+            sign: Signs bytes as Authority does.
         """
 
 

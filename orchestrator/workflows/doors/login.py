@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orchestrator.domain.door import Door, KeyId, principal
-from orchestrator.ports import CertificateRequest, Login
+from orchestrator.ports import Login
 from orchestrator.workflows.doors.world import DoorWorld
 
 # Clocks of machines may differ from ours by so much.
@@ -49,21 +49,24 @@ def issue(
     now = world.clock.now()
     valid_before = now + (lifetime or timedelta(minutes=world.environment.access.certificate_minutes))
     key_id = KeyId(world.who, openings[-1].door, world.run_id)
-    request = CertificateRequest(
+    serial = secrets.randbits(_SERIAL_BITS)
+    private_key = ""
+    if not public_key:
+        private_key, public_key = world.certificates.new_key_pair()
+    certificate = world.certificates.certificate(
+        public_key,
         key_id=str(key_id),
         principals=tuple(
             principal(world.environment.name, each.server_class, each.door) for each in openings
         ),
-        serial=secrets.randbits(_SERIAL_BITS),
+        serial=serial,
         valid_after=now - CLOCK_SKEW,
         valid_before=valid_before,
         extensions=extensions(tuple(each.door for each in openings)),
+        authority=world.authority.public_key(),
+        sign=world.authority.sign,
     )
-    private_key = ""
-    if not public_key:
-        private_key, public_key = world.certificates.new_key_pair()
-    certificate = world.certificates.certificate(public_key, request, authority=world.authority)
-    return Pass(Login(private_key, certificate), key_id, request.serial, valid_before)
+    return Pass(Login(private_key, certificate), key_id, serial, valid_before)
 
 
 def extensions(doors: Sequence[Door]) -> tuple[str, ...]:
