@@ -12,8 +12,8 @@ from pathlib import Path
 
 from orchestrator.clock import Clock
 from orchestrator.config.models import Environment
-from orchestrator.errors import Refused
 from orchestrator.ports import Builder, Identity, Images, KeyMaker, Locks, Machines, Objects, Programs, Shells
+from orchestrator.workflows.account import guard_account
 
 
 class Interrupted(KeyboardInterrupt):
@@ -79,10 +79,4 @@ class World:
 
     def guard_account(self) -> None:
         """Refuse to change anything when the credentials are another account's."""
-        wanted, found = self.environment.account_id, self.identity.account_id()
-        if wanted != found:
-            raise Refused(
-                f"environment {self.environment.name}",
-                f"the credentials are of account {found}, the environment is account {wanted}",
-                next_command="choose the credentials of the environment's account (AWS_PROFILE)",
-            )
+        guard_account(self.environment, self.identity)

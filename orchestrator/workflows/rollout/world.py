@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from orchestrator.clock import Clock
 from orchestrator.config.models import Environment
 from orchestrator.domain.rollout.progress import Progress
-from orchestrator.errors import Refused
 from orchestrator.ports import (
     Fleets,
     Identity,
@@ -24,6 +23,7 @@ from orchestrator.ports import (
     Targets,
 )
 from orchestrator.ports.facts import Facts
+from orchestrator.workflows.account import guard_account
 
 # Shows one look at a rollout; called at every poll.
 ProgressSink = Callable[[Progress], None]
@@ -58,10 +58,4 @@ class RolloutWorld:
 
     def guard_account(self) -> None:
         """Refuse to change anything when the credentials are another account's."""
-        wanted, found = self.environment.account_id, self.identity.account_id()
-        if wanted != found:
-            raise Refused(
-                f"environment {self.environment.name}",
-                f"the credentials are of account {found}, the environment is account {wanted}",
-                next_command="choose the credentials of the environment's account (AWS_PROFILE)",
-            )
+        guard_account(self.environment, self.identity)
