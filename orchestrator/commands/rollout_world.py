@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,32 @@ from orchestrator.commands.stacks import Place
 from orchestrator.host_process import HostProcess
 
 if TYPE_CHECKING:
+    from orchestrator.aws.session import AwsSession
+    from orchestrator.clock import Clock
     from orchestrator.config.models import Environment
     from orchestrator.workflows.rollout.world import RolloutWorld
 
 
 def join(place: Place, environment: Environment, verb: str = "rollout") -> RolloutWorld:
     """Build the clients of an environment and hand them to the workflow as ports."""
+    from orchestrator.aws.session import AwsSession, CredentialSource, Endpoint  # noqa: PLC0415
+    from orchestrator.clock import SystemClock  # noqa: PLC0415
+    from orchestrator.config.prices import load_prices  # noqa: PLC0415
+    from orchestrator.workflows.world import new_run_id  # noqa: PLC0415
+
+    clock = SystemClock()
+    credentials = CredentialSource(environment.credentials.value)
+    session = AwsSession(Endpoint(environment.region, environment.endpoint_url or "", credentials))
+    run_id = new_run_id(verb.rpartition(".")[2], clock)
+    prices = load_prices(place.project).instances
+    world = world_of(environment, session, clock, operator=operator(place.environ), run_id=run_id)
+    return replace(world, hourly_usd={name: float(price) for name, price in prices.items()})
+
+
+def world_of(
+    environment: Environment, session: AwsSession, clock: Clock, *, operator: str, run_id: str
+) -> RolloutWorld:
+    """Return an environment and the ports into it, by one session; without prices."""
     from orchestrator.aws.cloudformation import AwsStacks  # noqa: PLC0415
     from orchestrator.aws.facts import AwsFacts  # noqa: PLC0415
     from orchestrator.aws.fleets import AwsFleets  # noqa: PLC0415
@@ -27,19 +48,11 @@ def join(place: Place, environment: Environment, verb: str = "rollout") -> Rollo
     from orchestrator.aws.notices import AwsNotices  # noqa: PLC0415
     from orchestrator.aws.objects import S3Objects  # noqa: PLC0415
     from orchestrator.aws.parameters import SsmParameters  # noqa: PLC0415
-    from orchestrator.aws.session import AwsSession, CredentialSource, Endpoint  # noqa: PLC0415
     from orchestrator.aws.targets import AwsTargets  # noqa: PLC0415
-    from orchestrator.clock import SystemClock  # noqa: PLC0415
-    from orchestrator.config.prices import load_prices  # noqa: PLC0415
     from orchestrator.locks import ObjectLocks  # noqa: PLC0415
     from orchestrator.workflows.rollout.world import RolloutWorld  # noqa: PLC0415
-    from orchestrator.workflows.world import new_run_id  # noqa: PLC0415
 
-    clock = SystemClock()
-    credentials = CredentialSource(environment.credentials.value)
-    session = AwsSession(Endpoint(environment.region, environment.endpoint_url or "", credentials))
     objects = S3Objects(session, environment.config_bucket, clock)
-    prices = load_prices(place.project).instances
     return RolloutWorld(
         environment=environment,
         fleets=AwsFleets(session),
@@ -55,9 +68,9 @@ def join(place: Place, environment: Environment, verb: str = "rollout") -> Rollo
         stacks=AwsStacks(session),
         facts=AwsFacts(session, clock),
         clock=clock,
-        operator=operator(place.environ),
-        run_id=new_run_id(verb.rpartition(".")[2], clock),
-        hourly_usd={name: float(price) for name, price in prices.items()},
+        operator=operator,
+        run_id=run_id,
+        hourly_usd={},
     )
 
 

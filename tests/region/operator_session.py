@@ -6,22 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from orchestrator.aws.cloudformation import AwsStacks
-from orchestrator.aws.facts import AwsFacts
-from orchestrator.aws.fleets import AwsFleets
-from orchestrator.aws.identity import AwsIdentity
-from orchestrator.aws.images import AwsImages
-from orchestrator.aws.launch_templates import AwsLaunchTemplates
-from orchestrator.aws.machines import AwsMachines
-from orchestrator.aws.notices import AwsNotices
-from orchestrator.aws.objects import S3Objects
-from orchestrator.aws.parameters import SsmParameters
 from orchestrator.aws.session import AwsSession, CredentialSource, Endpoint
-from orchestrator.aws.targets import AwsTargets
 from orchestrator.clock import SystemClock
+from orchestrator.commands.rollout_world import world_of
 from orchestrator.config.loader import load_environment
 from orchestrator.domain.manifest import Contents, Manifest
-from orchestrator.locks import ObjectLocks
 from orchestrator.workflows.bake_ami.publication import manifest_key
 from orchestrator.workflows.rollout.world import RolloutWorld
 
@@ -58,26 +47,8 @@ def rollout_world(local: LocalRegion, name: str) -> RolloutWorld:
     """Return the world of an operator who rolls a fleet."""
     session, clock = operator_session(local, name), SystemClock()
     environment = load_environment(PROJECT, name)
-    objects = S3Objects(session, environment.config_bucket, clock)
-    return RolloutWorld(
-        environment=environment,
-        fleets=AwsFleets(session),
-        templates=AwsLaunchTemplates(session),
-        targets=AwsTargets(session),
-        images=AwsImages(session, clock),
-        machines=AwsMachines(session, clock),
-        parameters=SsmParameters(session),
-        objects=objects,
-        locks=ObjectLocks(objects, clock),
-        identity=AwsIdentity(session),
-        notices=AwsNotices(session),
-        stacks=AwsStacks(session),
-        facts=AwsFacts(session, clock),
-        clock=clock,
-        operator="ann@example",
-        run_id="rollout-20270101T000000-abcdef",
-        hourly_usd={},
-    )
+    run_id = "rollout-20270101T000000-abcdef"
+    return world_of(environment, session, clock, operator="ann@example", run_id=run_id)
 
 
 def publish(local: LocalRegion, bucket: str, class_name: str, letter: str) -> str:

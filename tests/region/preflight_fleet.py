@@ -9,25 +9,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from orchestrator.aws.cloudformation import AwsStacks
-from orchestrator.aws.facts import AwsFacts
-from orchestrator.aws.fleets import AwsFleets
-from orchestrator.aws.identity import AwsIdentity
-from orchestrator.aws.images import AwsImages
-from orchestrator.aws.launch_templates import AwsLaunchTemplates
-from orchestrator.aws.machines import AwsMachines
-from orchestrator.aws.notices import AwsNotices
-from orchestrator.aws.objects import S3Objects
-from orchestrator.aws.parameters import SsmParameters
 from orchestrator.aws.session import AwsSession, CredentialSource, Endpoint
-from orchestrator.aws.targets import AwsTargets
+from orchestrator.commands.rollout_world import world_of
 from orchestrator.config.models import Environment
 from orchestrator.domain.forecast.course import Course, Spread
 from orchestrator.domain.manifest import Contents, Manifest
 from orchestrator.domain.preflight_finding import Finding
 from orchestrator.domain.refresh import RefreshPreferences
 from orchestrator.domain.rollout.plan import RolloutTarget
-from orchestrator.locks import ObjectLocks
 from orchestrator.workflows.bake_ami.publication import manifest_key
 from orchestrator.workflows.rollout.preflight import Question, findings
 from orchestrator.workflows.rollout.world import RolloutWorld
@@ -178,27 +167,9 @@ class PreflightFleet:
 
     def world(self) -> RolloutWorld:
         """Return the world of a run."""
-        session = self.session
-        objects = S3Objects(session, BUCKET, self.time)
-        return RolloutWorld(
-            environment=_environment(self.client.local.endpoint),
-            fleets=AwsFleets(session),
-            templates=AwsLaunchTemplates(session),
-            targets=AwsTargets(session),
-            images=AwsImages(session, self.time),
-            machines=AwsMachines(session, self.time),
-            parameters=SsmParameters(session),
-            objects=objects,
-            locks=ObjectLocks(objects, self.time),
-            identity=AwsIdentity(session),
-            notices=AwsNotices(session),
-            stacks=AwsStacks(session),
-            facts=AwsFacts(session, self.time),
-            clock=self.time,
-            operator="ana@example",
-            run_id="rollout-20270101T000000-abcdef",
-            hourly_usd={},
-        )
+        environment = _environment(self.client.local.endpoint)
+        run_id = "rollout-20270101T000000-abcdef"
+        return world_of(environment, self.session, self.time, operator="ana@example", run_id=run_id)
 
     def question(self, world: RolloutWorld, **changes: Any) -> Question:
         """Return what a plan asks; a quarter more machines run than now."""

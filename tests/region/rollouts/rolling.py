@@ -11,18 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from orchestrator.aws.cloudformation import AwsStacks
-from orchestrator.aws.facts import AwsFacts
-from orchestrator.aws.fleets import AwsFleets
-from orchestrator.aws.identity import AwsIdentity
-from orchestrator.aws.images import AwsImages
-from orchestrator.aws.launch_templates import AwsLaunchTemplates
-from orchestrator.aws.machines import AwsMachines
-from orchestrator.aws.notices import AwsNotices
-from orchestrator.aws.objects import S3Objects
-from orchestrator.aws.parameters import SsmParameters
 from orchestrator.aws.session import CredentialSource, Endpoint
-from orchestrator.aws.targets import AwsTargets
+from orchestrator.commands.rollout_world import world_of
 from orchestrator.config.models import Environment
 from orchestrator.domain.manifest import Contents, Manifest
 from orchestrator.domain.rollout.plan import RolloutTarget
@@ -221,25 +211,11 @@ class Rolling:
         """Return the world of a new run; a mortal one's process is gone as soon as somebody asks for it."""
         process = HostProcess.current()
         process = replace(process, pid=NO_PID) if is_mortal else process
-        objects, session = S3Objects(self.session, self.bucket, self.time), self.session
-        return RolloutWorld(
-            environment=self._environment(),
-            fleets=AwsFleets(session),
-            templates=AwsLaunchTemplates(session),
-            targets=AwsTargets(session),
-            images=AwsImages(session, self.time),
-            machines=AwsMachines(session, self.time),
-            parameters=SsmParameters(session),
-            objects=objects,
-            locks=ObjectLocks(objects, self.time, process=process, ticker=self.time.ticker),
-            identity=AwsIdentity(session),
-            notices=AwsNotices(session),
-            stacks=AwsStacks(session),
-            facts=AwsFacts(session, self.time),
-            clock=self.time,
-            operator="ana@example",
-            run_id=f"rollout-{self.time.now():%Y%m%dT%H%M%S}-{next(self._runs):06x}",
-            hourly_usd={},
+        run_id = f"rollout-{self.time.now():%Y%m%dT%H%M%S}-{next(self._runs):06x}"
+        environment = self._environment()
+        world = world_of(environment, self.session, self.time, operator="ana@example", run_id=run_id)
+        return replace(
+            world, locks=ObjectLocks(world.objects, self.time, process=process, ticker=self.time.ticker)
         )
 
     def _environment(self) -> Environment:
