@@ -12,9 +12,10 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-# What names of people may consist of, in parameters' paths and in key ids.
-WHO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
-_STRANGE = re.compile(r"[^A-Za-z0-9._@+-]+")
+# What names of people may consist of, in key ids and in paths of parameters, which know no other letters:
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+WHO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_STRANGE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Door(StrEnum):
@@ -48,8 +49,12 @@ def who_of(arn: str) -> str:
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
     """
-    name = _STRANGE.sub("-", arn.rpartition(":")[2].rpartition("/")[2]).strip("-._@+")
-    return name[:64] or "nobody"
+    return known_as(arn.rpartition(":")[2].rpartition("/")[2])
+
+
+def known_as(name: str) -> str:
+    """Return how machines and records call a person: `ann@example.com` is `ann-example.com` to them."""
+    return _STRANGE.sub("-", name).strip("-._")[:64].rstrip("-._") or "nobody"
 
 
 def authority_alias(environment: str) -> str:
