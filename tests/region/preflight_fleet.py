@@ -14,11 +14,11 @@ from orchestrator.commands.rollout_world import world_of
 from orchestrator.config.models import Environment
 from orchestrator.domain.forecast.course import Course, Spread
 from orchestrator.domain.manifest import Contents, Manifest
+from orchestrator.domain.preflight.situation import Intent
 from orchestrator.domain.preflight_finding import Finding
 from orchestrator.domain.refresh import RefreshPreferences
-from orchestrator.domain.rollout.plan import RolloutTarget
 from orchestrator.workflows.bake_ami.publication import manifest_key
-from orchestrator.workflows.rollout.preflight import Question, findings
+from orchestrator.workflows.rollout.preflight import findings
 from orchestrator.workflows.rollout.world import RolloutWorld
 from tests.fakes import FakeClock
 
@@ -171,12 +171,15 @@ class PreflightFleet:
         run_id = "rollout-20270101T000000-abcdef"
         return world_of(environment, self.session, self.time, operator="ana@example", run_id=run_id)
 
-    def question(self, world: RolloutWorld, **changes: Any) -> Question:
+    def intent(self, world: RolloutWorld, **changes: Any) -> Intent:
         """Return what a plan asks; a quarter more machines run than now."""
         group = world.fleets.group(GROUP)
         size = len(group.instances)
-        told = Question(
-            target=RolloutTarget("lab", "api"),
+        told = Intent(
+            environment="lab",
+            account_id=ACCOUNT,
+            fleet="api",
+            server_class="api",
             group=group,
             source=world.templates.version(self.template_id, "1"),
             new_ami_id=self.new,
@@ -189,9 +192,9 @@ class PreflightFleet:
     def look(self, **changes: Any) -> tuple[Finding, ...]:
         """Look before a rollout; `self.session.sent` holds the calls of the pre-flight alone."""
         world = self.world()
-        question = self.question(world, **changes)
+        intent = self.intent(world, **changes)
         self.session.sent.clear()
-        return findings(world, question)
+        return findings(world, intent)
 
     def checks(self, **changes: Any) -> list[str]:
         """Return which checks found something."""

@@ -37,12 +37,12 @@ def test_the_calls_are_few_whatever_the_size_of_the_fleet(fleet: PreflightFleet)
     small = sorted(fleet.session.sent)
     fleet.change("set_desired_capacity", DesiredCapacity=100)
     fleet.client.advance(300)
-    question = fleet.question(fleet.world())
-    assert len(question.group.in_service) == 100
+    intent = fleet.intent(fleet.world())
+    assert len(intent.group.in_service) == 100
     assert fleet.look() == ()
     assert sorted(fleet.session.sent) == small
     # However many machines the group tells of, no more is asked.
-    every = replace(question.group, instances=question.group.instances * 100, desired_capacity=10_000)
+    every = replace(intent.group, instances=intent.group.instances * 100, desired_capacity=10_000)
     fleet.look(group=every)
     assert sorted(fleet.session.sent) == small
     assert len(small) <= MOST_CALLS

@@ -12,12 +12,13 @@ import pytest
 from orchestrator.domain.forecast.course import Course, Spread
 from orchestrator.domain.manifest import Contents, Manifest
 from orchestrator.domain.preflight.facts import AlarmState
+from orchestrator.domain.preflight.situation import Intent
 from orchestrator.domain.preflight_finding import Finding, Level
 from orchestrator.domain.refresh import RefreshPreferences
 from orchestrator.domain.stack import EnvironmentStack
 from orchestrator.errors import AwsError
 from orchestrator.workflows.bake_ami.publication import manifest_key
-from orchestrator.workflows.rollout.preflight import Question, findings, gather
+from orchestrator.workflows.rollout.preflight import findings, gather
 from tests.unit.provision_world import template
 from tests.unit.rollout_world import NEW_NAME, Lab
 
@@ -39,9 +40,13 @@ class Fixture(Lab):
         manifest = Manifest("api", "b" * 32, NEW_NAME, ami_id, "", self.clock.now(), {}, Contents())
         self.objects.objects[manifest_key(NEW_NAME)] = manifest.to_json().encode()
 
-    def question(self, **changes: Any) -> Question:
-        told = Question(
-            target=self.target,
+    def intent(self, **changes: Any) -> Intent:
+        environment = self.world().environment
+        told = Intent(
+            environment=self.target.environment,
+            account_id=environment.account_id,
+            fleet=self.target.fleet,
+            server_class=environment.fleets[self.target.fleet].server_class,
             group=self.group,
             source=self.templates.versions[self.template_id][-1],
             new_ami_id=self.new,
@@ -51,7 +56,7 @@ class Fixture(Lab):
         return replace(told, **changes)
 
     def found(self, **changes: Any) -> tuple[Finding, ...]:
-        return findings(self.world(), self.question(**changes))
+        return findings(self.world(), self.intent(**changes))
 
     def names(self, **changes: Any) -> list[str]:
         return [each.check for each in self.found(**changes)]
@@ -111,7 +116,7 @@ def test_each_thing_is_looked_up_once_and_only_what_is_named(lab: Fixture) -> No
 
 def test_what_a_template_and_a_policy_name_is_looked_up(lab: Fixture) -> None:
     source = replace(
-        lab.question().source,
+        lab.intent().source,
         key_name="ann",
         instance_profile="api",
         security_group_ids=("sg-1", "sg-2"),
@@ -188,8 +193,8 @@ def test_an_image_that_is_not_there_has_no_manifest_either(lab: Fixture) -> None
 
 
 def test_a_parameter_is_no_image_to_look_up(lab: Fixture) -> None:
-    source = replace(lab.question().source, ami_id="resolve:ssm:/slipway/dev/api/ami")
-    situation = gather(lab.world(), lab.question(source=source))
+    source = replace(lab.intent().source, ami_id="resolve:ssm:/slipway/dev/api/ami")
+    situation = gather(lab.world(), lab.intent(source=source))
     assert situation.images == {lab.new: lab.facts.made_images[lab.new]}
     assert lab.names(source=source) == ["template-no-parameter"]
 
@@ -212,7 +217,7 @@ class TestLocks:
         lab.locks.hold_for_other(lab.lock, world.run_id)
         lab.locks.hold_for_other(f"{lab.lock}2", "rollout-of-ana")
         lab.locks.hold_for_other("provision/dev2", "provision-of-ana")
-        assert findings(world, lab.question()) == ()
+        assert findings(world, lab.intent()) == ()
 
 
 def test_a_busy_stack_and_a_change_set_are_seen(lab: Fixture) -> None:

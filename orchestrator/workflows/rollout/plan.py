@@ -11,6 +11,7 @@ from orchestrator.config.fleets import Fleet
 from orchestrator.domain.fleet import FleetInstance
 from orchestrator.domain.forecast import forecast, measured_timing
 from orchestrator.domain.forecast.course import FleetShape, Spread, Timing
+from orchestrator.domain.preflight.situation import Intent
 from orchestrator.domain.preflight_finding import Finding
 from orchestrator.domain.refresh import ProtectedInstances, RefreshPreferences
 from orchestrator.domain.rollout.plan import Action, RollbackOutlook, RolloutPlan, RolloutTarget
@@ -170,8 +171,12 @@ def _findings(world: RolloutWorld, observation: Observation, plan: RolloutPlan) 
     if plan.action is not Action.START:
         return ()
     last = observation.kept.record if observation.kept else None
-    question = preflight.Question(
-        target=observation.target,
+    target = observation.target
+    intent = Intent(
+        environment=target.environment,
+        account_id=world.environment.account_id,
+        fleet=target.fleet,
+        server_class=world.environment.fleets[target.fleet].server_class,
         group=observation.group,
         source=observation.source,
         new_ami_id=plan.image.new_ami_id,
@@ -180,9 +185,9 @@ def _findings(world: RolloutWorld, observation: Observation, plan: RolloutPlan) 
         refreshes=observation.refreshes,
         own_refresh_ids=last.refresh_ids if last else (),
         is_paused_by_us=bool(last and last.pause),
-        taken_back_by=_taken_back_by(last, observation.target, plan.image.new_ami_id),
+        taken_back_by=_taken_back_by(last, target, plan.image.new_ami_id),
     )
-    return preflight.findings(world, question)
+    return preflight.findings(world, intent)
 
 
 def _taken_back_by(last: RolloutRecord | None, target: RolloutTarget, ami_id: str) -> str:

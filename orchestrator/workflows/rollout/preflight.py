@@ -5,18 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from orchestrator.domain.fleet import FleetGroup, LaunchTemplateVersion, TargetHealth
-from orchestrator.domain.forecast.course import Course
+from orchestrator.domain.fleet import TargetHealth
 from orchestrator.domain.image import parse_image_name
 from orchestrator.domain.manifest import Manifest
 from orchestrator.domain.preflight import check
 from orchestrator.domain.preflight.facts import CannotTell, Fact, ImageFact, Unread, known
 from orchestrator.domain.preflight.situation import PARAMETER_PREFIX, Holder, Intent, Situation
 from orchestrator.domain.preflight_finding import Finding
-from orchestrator.domain.refresh import InstanceRefresh, RefreshPreferences
 from orchestrator.domain.rollout.plan import RolloutTarget
 from orchestrator.domain.stack import EnvironmentStack, StackState, stack_name
 from orchestrator.errors import NotFound, SlipwayError
@@ -33,68 +30,23 @@ T = TypeVar("T")
 MOST_AT_ONCE = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked, with what the plan has read already.
-
-    Attributes:
-        group: The group as it stands.
-        source: The launch template's version that the new one is made from; it names the old image.
-        new_ami_id: The image to roll out, be there such an image or not.
-        refreshes: The group's latest refreshes, newest first.
-        own_refresh_ids: Refreshes that this rollout itself began: none of them is in its way.
-        is_paused_by_us: Whether the group's InstanceRefresh process was suspended by `rollout.pause`.
-        taken_back_by: The rollout that had to take this image back; empty when `--ami` names the image.
-    """
-
-    target: RolloutTarget
-    group: FleetGroup
-    source: LaunchTemplateVersion
-    new_ami_id: str
-    preferences: RefreshPreferences
-    course: Course
-    refreshes: tuple[InstanceRefresh, ...] = ()
-    own_refresh_ids: tuple[str, ...] = ()
-    is_paused_by_us: bool = False
-    taken_back_by: str = ""
-
-
-def findings(world: RolloutWorld, question: Question) -> tuple[Finding, ...]:
+def findings(world: RolloutWorld, intent: Intent) -> tuple[Finding, ...]:
     """Return what speaks against the rollout, errors first."""
-    return check(gather(world, question))
+    return check(gather(world, intent))
 
 
-def gather(world: RolloutWorld, question: Question) -> Situation:
+def gather(world: RolloutWorld, intent: Intent) -> Situation:
     """Look everything up, each thing once and several at a time; what can't be read is noted as such."""
-    images = _read(lambda: _images(world, question))
+    images = _read(lambda: _images(world, intent))
     lookups = {
-        **_launch_lookups(world, question),
-        **_outside_lookups(world, question),
-        "has_boot_record": lambda: _has_boot_record(world, images, question.new_ami_id),
+        **_launch_lookups(world, intent),
+        **_outside_lookups(world, intent),
+        "has_boot_record": lambda: _has_boot_record(world, images, intent.new_ami_id),
     }
     with ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="preflight") as pool:
         begun = {name: pool.submit(_read, lookup) for name, lookup in lookups.items()}
         facts: dict[str, Any] = {name: future.result() for name, future in begun.items()}
-    return Situation(now=world.clock.now(), intent=_intent(world, question), images=images, **facts)
-
-
-def _intent(world: RolloutWorld, question: Question) -> Intent:
-    target = question.target
-    return Intent(
-        environment=target.environment,
-        account_id=world.environment.account_id,
-        fleet=target.fleet,
-        server_class=world.environment.fleets[target.fleet].server_class,
-        group=question.group,
-        source=question.source,
-        new_ami_id=question.new_ami_id,
-        preferences=question.preferences,
-        course=question.course,
-        refreshes=question.refreshes,
-        own_refresh_ids=question.own_refresh_ids,
-        is_paused_by_us=question.is_paused_by_us,
-        taken_back_by=question.taken_back_by,
-    )
+    return Situation(now=world.clock.now(), intent=intent, images=images, **facts)
 
 
 Lookups = Mapping[str, Callable[[], Any]]
@@ -111,9 +63,9 @@ def _read(lookup: Callable[[], T]) -> Fact[T]:
         return Unread(exc.what, exc.cause)
 
 
-def _launch_lookups(world: RolloutWorld, question: Question) -> Lookups:
+def _launch_lookups(world: RolloutWorld, intent: Intent) -> Lookups:
     """Return what a launch depends on, by the situation's names; what is not named is not looked up."""
-    facts, group, source = world.facts, question.group, question.source
+    facts, group, source = world.facts, intent.group, intent.source
     return {
         "instance_type": lambda: facts.instance_type(source.instance_type),
         "offered_in": lambda: facts.zones_offering(source.instance_type),
@@ -129,25 +81,25 @@ def _launch_lookups(world: RolloutWorld, question: Question) -> Lookups:
     }
 
 
-def _outside_lookups(world: RolloutWorld, question: Question) -> Lookups:
+def _outside_lookups(world: RolloutWorld, intent: Intent) -> Lookups:
     """Return what is around the group, by the situation's names."""
-    facts, arns = world.facts, question.group.target_group_arns
-    alarms = question.preferences.alarms
-    stack = stack_name(question.target.environment, EnvironmentStack.FLEETS)
+    facts, arns = world.facts, intent.group.target_group_arns
+    alarms = intent.preferences.alarms
+    stack = stack_name(intent.environment, EnvironmentStack.FLEETS)
     return {
         "target_health": lambda: _target_health(world, arns),
         "target_limits": facts.target_limits,
         "balancer_targets": lambda: facts.balancer_targets(arns) if arns else {},
-        "hooks": lambda: world.fleets.hooks(question.group.name),
+        "hooks": lambda: world.fleets.hooks(intent.group.name),
         "alarms": lambda: facts.alarms(alarms) if alarms else {},
         "stack": lambda: _stack(world, stack),
         "change_sets": lambda: facts.open_change_sets(stack),
-        "holders": lambda: _holders(world, question.target),
+        "holders": lambda: _holders(world, RolloutTarget(intent.environment, intent.fleet)),
     }
 
 
-def _images(world: RolloutWorld, question: Question) -> Mapping[str, ImageFact]:
-    named = (question.new_ami_id, question.source.ami_id)
+def _images(world: RolloutWorld, intent: Intent) -> Mapping[str, ImageFact]:
+    named = (intent.new_ami_id, intent.source.ami_id)
     return world.facts.images([each for each in named if not each.startswith(PARAMETER_PREFIX)])
 
 
