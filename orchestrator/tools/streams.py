@@ -13,6 +13,7 @@ from tempfile import TemporaryFile
 from typing import IO, Self
 
 _CHUNK = 65536
+_PRIVATE = 0o600
 OnLine = Callable[[str], None]
 
 
@@ -20,6 +21,8 @@ def holding(content: bytes) -> IO[bytes]:
     """Return a file to read `content` from, in memory where the system can: it may be a secret."""
     has_memory = hasattr(os, "memfd_create")
     file: IO[bytes] = os.fdopen(os.memfd_create("stdin"), "w+b") if has_memory else TemporaryFile()  # noqa: SIM115
+    # Open to all otherwise, and clients of databases read no such file.
+    os.fchmod(file.fileno(), _PRIVATE)
     file.write(content)
     file.seek(0)
     return file
