@@ -48,10 +48,10 @@ def open_transport(
     transport = Transport(socket.create_connection(target, timeout=timeout_s))
     try:
         transport.set_log_channel(f"{__name__}.library")
-        _restrict(transport, sorted({kind for kind, _ in expected}))
+        restrict(transport, sorted({kind for kind, _ in expected}))
         transport.banner_timeout = transport.auth_timeout = timeout_s
         transport.start_client(timeout=timeout_s)
-        _check_host_key(transport, expected)
+        check_host_key(transport, expected)
         _log_in(transport, user, private_key)
         transport.set_keepalive(_KEEPALIVE_S)
     except IncompatiblePeer as exc:
@@ -63,7 +63,7 @@ def open_transport(
     return transport
 
 
-def _restrict(transport: Transport, kinds: Sequence[str]) -> None:
+def restrict(transport: Transport, kinds: Sequence[str]) -> None:
     """Offer strong algorithms only, and only kinds of host keys that we could recognise."""
     options = transport.get_security_options()
     options.ciphers = _CIPHERS
@@ -73,7 +73,7 @@ def _restrict(transport: Transport, kinds: Sequence[str]) -> None:
     )
 
 
-def _check_host_key(transport: Transport, expected: set[tuple[str, ...]]) -> None:
+def check_host_key(transport: Transport, expected: set[tuple[str, ...]]) -> None:
     key = transport.get_remote_server_key()
     if (key.get_name(), key.get_base64()) not in expected:
         raise Unacceptable(f"it shows another host key than expected: {key.get_name()} {key.fingerprint}")
