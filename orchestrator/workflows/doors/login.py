@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orchestrator.domain.door import Door, KeyId, principal
+from orchestrator.domain.ssh_key import parse_public_key
 from orchestrator.ports import Login
 from orchestrator.workflows.doors.world import DoorWorld
 
@@ -29,11 +30,12 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A login, and what records say of it."""
+    """A login, and what records say of it: sshd's log names certificate and key the same way."""
 
     login: Login
     key_id: KeyId
     serial: int
+    fingerprint: str
     valid_before: datetime
 
 
@@ -66,7 +68,8 @@ def issue(
         authority=world.authority.public_key(),
         sign=world.authority.sign,
     )
-    return Pass(Login(private_key, certificate), key_id, serial, valid_before)
+    fingerprint = parse_public_key(public_key, source="public key").fingerprint
+    return Pass(Login(private_key, certificate), key_id, serial, fingerprint, valid_before)
 
 
 def extensions(doors: Sequence[Door]) -> tuple[str, ...]:
