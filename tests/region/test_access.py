@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -140,3 +141,59 @@ def test_roles_and_profiles_are_named_with_their_path_in_policies(local: LocalRe
     found = operator.get_instance_profile(InstanceProfileName="dev")["InstanceProfile"]
     assert found["Path"] == "/slipway/dev/"
     assert refusal(operator.get_instance_profile, InstanceProfileName="qa")[0] == "AccessDenied"
+
+
+@pytest.fixture(name="narrow")
+def fixture_narrow(local: LocalRegion) -> dict[str, str]:
+    """Return credentials of a role that may write its own things and see one cluster."""
+    here = "us-east-1:123456789012"
+    allowed = {
+        "ssm:PutParameter": f"arn:aws:ssm:{here}:parameter/slipway/dev/host-keys/*",
+        "logs:CreateLogStream": f"arn:aws:logs:{here}:log-group:/slipway/dev/access:log-stream:api/*",
+        "logs:PutLogEvents": f"arn:aws:logs:{here}:log-group:/slipway/dev/access:log-stream:api/*",
+        "rds:DescribeDBClusters": f"arn:aws:rds:{here}:cluster:one",
+    }
+    statements: list[dict[str, Any]] = [
+        {"Effect": "Allow", "Action": action, "Resource": resource} for action, resource in allowed.items()
+    ]
+    statements[0]["Condition"] = {"StringNotEquals": {"ssm:Overwrite": "true"}}
+    iam = local.client("iam")
+    arn = iam.create_role(RoleName="narrow", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_role_policy(RoleName="narrow", PolicyName="narrow", PolicyDocument=policy)
+    given = local.client("sts").assume_role(RoleArn=arn, RoleSessionName="i-1")["Credentials"]
+    return {
+        "aws_access_key_id": given["AccessKeyId"],
+        "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
+    }
+
+
+def test_what_may_be_written_once_is_not_written_over(local: LocalRegion, narrow: dict[str, str]) -> None:
+    ssm = local.client("ssm", **narrow)
+    parameter = {"Name": "/slipway/dev/host-keys/api/i-1", "Value": "ssh-ed25519 AAAA", "Type": "String"}
+    assert ssm.put_parameter(**parameter)["Version"] == 1
+    assert refusal(ssm.put_parameter, **parameter)[0] == "ParameterAlreadyExists"
+    assert refusal(ssm.put_parameter, **parameter, Overwrite=True)[0] == "AccessDeniedException"
+
+
+def test_a_role_writes_to_its_own_streams_of_a_group(local: LocalRegion, narrow: dict[str, str]) -> None:
+    group = "/slipway/dev/access"
+    local.client("logs").create_log_group(logGroupName=group)
+    logs = local.client("logs", **narrow)
+    logs.create_log_stream(logGroupName=group, logStreamName="api/i-1")
+    event = {"timestamp": int(time.time() * 1000), "message": "came"}
+    logs.put_log_events(logGroupName=group, logStreamName="api/i-1", logEvents=[event])
+    other = {"logGroupName": group, "logStreamName": "worker/i-2"}
+    assert refusal(logs.create_log_stream, **other)[0] == "AccessDeniedException"
+    assert refusal(logs.put_log_events, **other, logEvents=[event])[0] == "AccessDeniedException"
+    assert refusal(logs.filter_log_events, logGroupName=group)[0] == "AccessDeniedException"
+    read = local.client("logs").filter_log_events(logGroupName=group)["events"]
+    assert [(each["logStreamName"], each["message"]) for each in read] == [("api/i-1", "came")]
+
+
+def test_a_role_sees_its_own_cluster(local: LocalRegion, narrow: dict[str, str]) -> None:
+    rds = local.client("rds", **narrow)
+    assert refusal(rds.describe_db_clusters, DBClusterIdentifier="one")[0] == "DBClusterNotFoundFault"
+    assert refusal(rds.describe_db_clusters, DBClusterIdentifier="other")[0] == "AccessDenied"
+    assert refusal(rds.describe_db_clusters)[0] == "AccessDenied"

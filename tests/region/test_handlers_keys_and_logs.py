@@ -68,6 +68,21 @@ TRIPS: dict[str, Callable[[World], Trip]] = {
             {"Tags": OTHER_TAGS, "KeyPolicy": REMOVED},
         ),
     ),
+    "key that signs": lambda world: Trip(
+        "AWS::KMS::Key",
+        {
+            "Description": "signs",
+            "Enabled": True,
+            "EnableKeyRotation": False,
+            "KeyPolicy": _key_policy("kms:*"),
+            "KeySpec": "RSA_2048",
+            "KeyUsage": "SIGN_VERIFY",
+            "MultiRegion": False,
+            "PendingWindowInDays": 7,
+            "Tags": TAGS,
+        },
+        changes=({"Description": "signs more"}, {"KeyPolicy": _key_policy("kms:Sign")}, {"Enabled": False}),
+    ),
     "alias": lambda world: Trip(
         "AWS::KMS::Alias",
         {"AliasName": "alias/slipway-data", "TargetKeyId": world["key"]},

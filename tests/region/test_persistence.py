@@ -40,8 +40,22 @@ def fill(local: LocalRegion) -> dict[str, str]:
     ssm.put_parameter(Name="/slipway/sandbox/web/ami", Value=ami_id, Type="String")
     ssm.put_parameter(Name="/slipway/sandbox/secret", Value="hidden", Type="SecureString")
     local.client("iam").create_role(RoleName="web", AssumeRolePolicyDocument="{}")
-    local.client("kms").create_key(Description="mine")
-    return {"ami": ami_id, "vpc": vpc_id, "instance": instance_id}
+    key_id = local.client("kms").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"][
+        "KeyId"
+    ]
+    return {
+        "ami": ami_id,
+        "vpc": vpc_id,
+        "instance": instance_id,
+        "key": key_id,
+        "signed": _sign(local, key_id),
+    }
+
+
+def _sign(local: LocalRegion, key_id: str) -> str:
+    algorithm = "RSASSA_PKCS1_V1_5_SHA_512"  # the same message has the same signature
+    signed = local.client("kms").sign(KeyId=key_id, Message=b"me", SigningAlgorithm=algorithm)
+    return str(signed["Signature"].hex())
 
 
 def test_down_and_up_keeps_what_is_durable(substrate: SimulatedSubstrate, tmp_path: Path) -> None:
@@ -61,6 +75,7 @@ def test_down_and_up_keeps_what_is_durable(substrate: SimulatedSubstrate, tmp_pa
         assert {each["Value"] for each in values} == {made["ami"], "hidden"}
         assert local.client("iam").get_role(RoleName="web")["Role"]["RoleName"] == "web"
         assert len(local.client("kms").list_keys()["Keys"]) == 1
+        assert _sign(local, made["key"]) == made["signed"]
         seen = local.instance(made["instance"])
         assert (seen["State"]["Name"], seen["StateReason"]["Code"]) == ("terminated", "Server.InternalError")
         local.launch(ImageId=made["ami"])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moto.iam.models import iam_backends
+from moto.kms.models import kms_backends
 from moto.sts.models import sts_backends
 
 from sandbox.api.access.needs import Place, needs
@@ -63,7 +64,7 @@ class Guard:
         caller = self._caller(session)
         keys = self._keys(call, caller)
         for need in needs(call.target.service, call.operation or "", call.parameters(), self._place):
-            wanted = Need(need.action, self._with_path(need.resource), {**keys, **need.keys})
+            wanted = Need(need.action, self._known_as(need.resource), {**keys, **need.keys})
             if denial := deny(wanted, caller.policies, caller.boundary):
                 raise _refusal(call, caller, denial)
 
@@ -83,6 +84,20 @@ class Guard:
             policies=policies,
             boundary=_in_force(iam.get_policy(boundary)) if boundary else None,
         )
+
+    def _known_as(self, resource: str) -> str:
+        """Return the ARN by which policies know what a call names in another way."""
+        is_alias = resource.startswith("arn:aws:kms:") and ":alias/" in resource
+        return self._key_of(resource) if is_alias else self._with_path(resource)
+
+    def _key_of(self, alias_arn: str) -> str:
+        """Return the ARN of the key that an alias stands for: by the alias nobody is allowed its use.
+
+        https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+        """
+        kms: Any = kms_backends[self._account_id][self._place.region]
+        alias = f"alias/{alias_arn.partition(':alias/')[2]}"
+        return next((str(key.arn) for key in kms.keys.values() if alias in key.aliases), alias_arn)
 
     def _with_path(self, resource: str) -> str:
         """Return the ARN of a role or an instance profile with its path: calls give their names alone."""

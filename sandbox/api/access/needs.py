@@ -105,13 +105,19 @@ def _object_needs(operation: str, parameters: Parameters, arn: str) -> Iterator[
     yield Need(f"s3:{action}", arn)
 
 
-def _ssm(operation: str, parameters: Parameters, place: Place) -> Iterator[str]:
+def _ssm(operation: str, parameters: Parameters, place: Place) -> Iterator[Need]:
     names = [parameters.get("Name"), parameters.get("Path"), *parameters.get("Names", ())]
     if operation in ("AddTagsToResource", "RemoveTagsFromResource", "ListTagsForResource"):
         names.append(parameters.get("ResourceId"))
-    for name in filter(None, names):
-        plain = str(name).removeprefix(place.arn("ssm", "parameter")).strip("/").partition(":")[0]
-        yield place.arn("ssm", f"parameter/{plain}")
+    # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html
+    overwrite = {"ssm:overwrite": str(bool(parameters.get("Overwrite"))).lower()}
+    keys = overwrite if operation == "PutParameter" else {}
+    given = [str(name) for name in names if name]
+    for name in given:
+        plain = name.removeprefix(place.arn("ssm", "parameter")).strip("/").partition(":")[0]
+        yield Need(f"ssm:{operation}", place.arn("ssm", f"parameter/{plain}"), keys)
+    if not given:
+        yield Need(f"ssm:{operation}", "*")
 
 
 def _sqs(_: str, parameters: Parameters, place: Place) -> Iterator[str]:
@@ -161,6 +167,13 @@ def _logs(_: str, parameters: Parameters, place: Place) -> Iterator[str]:
         yield place.arn("logs", f"log-group:{group}:" + (f"log-stream:{stream}" if stream else "*"))
 
 
+def _rds(operation: str, parameters: Parameters, place: Place) -> Iterator[str]:
+    cluster = parameters.get("DBClusterIdentifier")
+    if cluster or operation == "DescribeDBClusters":
+        name = str(cluster or "*")
+        yield name if name.startswith("arn:") else place.arn("rds", f"cluster:{name}")
+
+
 def _autoscaling(_: str, parameters: Parameters, place: Place) -> Iterator[str]:
     name = parameters.get("AutoScalingGroupName")
     if name:
@@ -196,17 +209,18 @@ def _cloudwatch(operation: str, parameters: Parameters, _: Place) -> Iterator[Ne
 _SPECIAL: Mapping[str, Callable[[str, Parameters, Place], Iterator[Need]]] = {
     "s3": _s3,
     "lambda": _lambda,
+    "ssm": _ssm,
     "sts": _sts,
     "cloudwatch": _cloudwatch,
 }
 _RESOURCES: Mapping[str, Callable[[str, Parameters, Place], Iterator[str]]] = {
-    "ssm": _ssm,
     "sqs": _sqs,
     "sns": _sns,
     "secretsmanager": _secrets,
     "kms": _kms,
     "logs": _logs,
     "autoscaling": _autoscaling,
+    "rds": _rds,
     "cloudformation": _cloudformation,
     "iam": _iam,
 }
