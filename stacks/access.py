@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Access: the roles of those who work on an environment, each allowed what its work needs.
+"""Access: the roles of those who work on an environment, each allowed what its work needs, and the doors.
 
 operators   roll out, deploy, set parameters and secrets, open doors, look after what failed; only with a
             second factor
@@ -22,7 +22,7 @@ from typing import Any
 from troposphere import GetAtt, Template, iam
 
 from orchestrator.config.models import Environment
-from stacks import bake_access, operator_access
+from stacks import bake_access, doors, operator_access
 from stacks.fleets import has_balancer
 from stacks.inputs import EnvironmentInputs
 from stacks.parts import add_outputs, skip_checks
@@ -36,7 +36,7 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
 
 
 def synthesise(inputs: EnvironmentInputs) -> Stack:
-    """Return the stack of the roles that work on the environment."""
+    """Return the stack of the roles that work on the environment, and of what its doors are opened with."""
     environment = inputs.environment
     template = Template(Description=f"Who may do what in {environment.name}.")
     baking = template.add_resource(_policy("Bake", environment, bake_access.statements(environment)))
@@ -54,11 +54,16 @@ def synthesise(inputs: EnvironmentInputs) -> Stack:
     for role in roles.values():
         template.add_resource(role)
     add_outputs(template, {f"{title}RoleArn": GetAtt(role, "Arn") for title, role in roles.items()})
+    add_outputs(template, doors.add(template, inputs))
     return Stack(EnvironmentStack.ACCESS, environment.name, template, _depends_on(inputs))
 
 
 def _depends_on(inputs: EnvironmentInputs) -> tuple[str, ...]:
-    kinds = [NetworkStack.SECURITY, *([NetworkStack.BALANCER] if has_balancer(inputs) else [])]
+    kinds = [NetworkStack.SECURITY]
+    if doors.uses_database(inputs):
+        kinds.append(NetworkStack.DATABASE)
+    if has_balancer(inputs):
+        kinds.append(NetworkStack.BALANCER)
     return tuple(stack_name(inputs.network.name, kind) for kind in kinds)
 
 

@@ -14,9 +14,10 @@ from typing import Any
 from troposphere import GetAtt, Ref, Template, autoscaling
 
 from orchestrator.config.fleets import Fleet
-from stacks import machines, scaling
+from stacks import doors, machines, scaling
+from stacks.doors import uses_database
 from stacks.inputs import EnvironmentInputs
-from stacks.machines import group_name, reaches_database
+from stacks.machine_access import group_name
 from stacks.parts import add_outputs
 from stacks.stack import EnvironmentStack, NetworkStack, Stack, list_output, logical, output, stack_name
 
@@ -41,6 +42,8 @@ def synthesise(inputs: EnvironmentInputs) -> Stack:
             template,
             {f"{title}GroupName": Ref(f"{title}Group"), f"{title}TemplateId": Ref(f"{title}Template")},
         )
+    for parameter in doors.database_parameters(inputs):
+        template.add_resource(parameter)
     return Stack(EnvironmentStack.FLEETS, environment.name, template, _depends_on(inputs))
 
 
@@ -50,14 +53,19 @@ def has_balancer(inputs: EnvironmentInputs) -> bool:
 
 
 def _depends_on(inputs: EnvironmentInputs) -> tuple[str, ...]:
-    fleets = inputs.environment.fleets.values()
     of_network = [NetworkStack.NETWORK, NetworkStack.SECURITY]
-    if any(reaches_database(inputs, fleet) for fleet in fleets):
+    if uses_database(inputs):
         of_network.append(NetworkStack.DATABASE)
     if has_balancer(inputs):
         of_network.append(NetworkStack.BALANCER)
-    # Machines fetch their release from state's bundles when they start, and work on storage's buckets.
-    of_environment = (EnvironmentStack.STATE, EnvironmentStack.QUEUES, EnvironmentStack.STORAGE)
+    # Machines fetch their release from state's bundles when they start, work on storage's buckets, and let in
+    # whom access's authority has signed for.
+    of_environment = (
+        EnvironmentStack.STATE,
+        EnvironmentStack.QUEUES,
+        EnvironmentStack.STORAGE,
+        EnvironmentStack.ACCESS,
+    )
     return (
         *(stack_name(inputs.network.name, kind) for kind in of_network),
         *(stack_name(inputs.environment.name, kind) for kind in of_environment),

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.config.models import Environment
-from stacks import rollout_access
+from stacks import doors, rollout_access
 from stacks.fleets import has_balancer
 from stacks.inputs import EnvironmentInputs
-from stacks.machines import group_name
+from stacks.machine_access import group_name
 from stacks.policies import (
     allow_everywhere,
     arn,
@@ -59,6 +59,7 @@ def policies(inputs: EnvironmentInputs) -> dict[str, list[Statement]]:
         "OperateFleets": _fleet_statements(inputs),
         "RollOut": rollout_access.statements(inputs),
         "Repair": _repair_statements(inputs),
+        "OpenDoors": doors.operator_statements(inputs),
     }
 
 

@@ -16,6 +16,9 @@ from stacks.stack import bucket_name
 if TYPE_CHECKING:
     from orchestrator.config.models import Environment
 
+# Where the logs bucket has the records of who went through which door.
+ACCESS_RECORDS = "access/*"
+
 
 def arn(environment: Environment, service: str, resource: str) -> str:
     """Return the ARN of something in the environment's account and region."""
@@ -40,6 +43,11 @@ def asset_arn(environment: Environment, asset_class: str, keys: str = "") -> str
 def parameter_arn(environment: Environment, path: str) -> str:
     """Return the ARN of parameters below `/slipway/<environment>/`."""
     return arn(environment, "ssm", f"parameter/slipway/{environment.name}/{path}")
+
+
+def log_group_arn(environment: Environment, group: str, streams: str = "*") -> str:
+    """Return the ARN of a log group with its streams, or of streams alone: `log-stream:one/*`."""
+    return arn(environment, "logs", f"log-group:{group}:{streams}")
 
 
 def role_path(environment: Environment) -> str:

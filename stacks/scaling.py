@@ -9,7 +9,7 @@ from troposphere import Join, Ref, autoscaling
 
 from orchestrator.config.fleets import Fleet, Metric, Scaling
 from stacks.inputs import EnvironmentInputs
-from stacks.machines import group_name
+from stacks.machine_access import group_name
 from stacks.stack import EnvironmentStack, NetworkStack, logical, output
 
 

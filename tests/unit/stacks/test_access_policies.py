@@ -42,6 +42,9 @@ def may(environment: str, role: str, action: str, resource: str, context: Contex
 PARAMETER = "arn:aws:ssm:{here}:parameter/slipway"
 GROUP = "arn:aws:autoscaling:{here}:autoScalingGroup:1:autoScalingGroupName/slipway"
 SSM = "arn:aws:ssm:us-east-1:444455556666:parameter/slipway"
+RECORDS = "arn:aws:logs:{here}:log-group:/slipway/{e}/access"
+LOGS = "arn:aws:s3:::slipway-{e}-logs-{account}"
+USERS = "arn:aws:rds-db:{here}:dbuser:<slipway-{n}-database.ClusterResourceId>"
 OPERATORS, CI, MONITORING = {"operators"}, {"ci"}, {"monitoring"}
 # action, resource -> the roles that may, without any tag or context
 TABLE = {
@@ -56,6 +59,40 @@ TABLE = {
     ("ssm:GetParameter", "arn:aws:ssm:{here}:parameter/other"): set(),
     ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:{here}:secret:slipway/{e}/x"): OPERATORS,
     ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:{here}:secret:rds!cluster-1"): set(),
+    ("secretsmanager:GetSecretValue", "<slipway-{n}-database.MasterSecretArn>"): OPERATORS,
+    ("secretsmanager:PutSecretValue", "<slipway-{n}-database.MasterSecretArn>"): set(),
+    ("rds-db:connect", USERS + "/{e}_operator"): OPERATORS,
+    ("rds-db:connect", USERS + "/{e}_api"): set(),
+    ("rds-db:connect", USERS + "/slipway"): set(),
+    ("rds:DescribeDBClusters", "arn:aws:rds:{here}:cluster:slipway-{n}"): OPERATORS,
+    ("rds:DescribeDBClusters", "arn:aws:rds:{here}:cluster:other"): set(),
+    ("rds:FailoverDBCluster", "arn:aws:rds:{here}:cluster:slipway-{n}"): set(),
+    ("kms:Sign", "<Authority.Arn>"): OPERATORS,
+    ("kms:GetPublicKey", "<Authority.Arn>"): OPERATORS,
+    ("kms:DescribeKey", "<Authority.Arn>"): OPERATORS,
+    ("kms:ScheduleKeyDeletion", "<Authority.Arn>"): set(),
+    ("kms:PutKeyPolicy", "<Authority.Arn>"): set(),
+    ("kms:Sign", "<slipway-{n}-security.DataKeyArn>"): set(),
+    ("kms:UpdateAlias", "arn:aws:kms:{here}:alias/slipway-{e}-ssh"): set(),
+    ("ssm:GetParametersByPath", PARAMETER + "/{e}/host-keys/api"): OPERATORS,
+    ("ssm:PutParameter", PARAMETER + "/{e}/ssh/keys/ann"): OPERATORS,
+    ("ssm:DeleteParameters", PARAMETER + "/{e}/ssh/blocked/ann"): OPERATORS,
+    ("ssm:GetParametersByPath", PARAMETER + "/{e}/ssh/keys"): OPERATORS,
+    ("cloudformation:DescribeStacks", "arn:aws:cloudformation:{here}:stack/slipway-{n}-database/1"): (
+        OPERATORS
+    ),
+    ("logs:CreateLogStream", RECORDS + ":log-stream:operators/ann"): OPERATORS,
+    ("logs:PutLogEvents", RECORDS + ":log-stream:operators/ann"): OPERATORS,
+    ("logs:PutLogEvents", RECORDS + ":log-stream:api/i-1"): set(),
+    ("logs:FilterLogEvents", RECORDS + ":*"): OPERATORS,
+    ("logs:GetLogEvents", RECORDS + ":log-stream:api/i-1"): OPERATORS,
+    ("logs:DeleteLogStream", RECORDS + ":log-stream:operators/ann"): set(),
+    ("logs:DeleteLogGroup", RECORDS + ":*"): set(),
+    ("s3:PutObject", LOGS + "/access/2030/01/02/ann.json"): OPERATORS,
+    ("s3:GetObject", LOGS + "/access/2030/01/02/i-1-s.json"): OPERATORS,
+    ("s3:DeleteObject", LOGS + "/access/2030/01/02/i-1-s.json"): set(),
+    ("s3:GetObject", LOGS + "/s3/config/x"): set(),
+    ("s3:ListBucket", LOGS): set(),
     ("s3:PutObject", "arn:aws:s3:::{config}/locks/api.json"): OPERATORS | CI,
     ("s3:DeleteObject", "arn:aws:s3:::{config}/locks/api.json"): OPERATORS | CI,
     ("s3:DeleteObject", "arn:aws:s3:::{config}/manifests/api.json"): OPERATORS,
@@ -271,6 +308,40 @@ BY_CONTEXT = {
         },
         True,
     ),
+    "the records of who went through doors": (
+        "operators",
+        "s3:ListBucket",
+        "arn:aws:s3:::slipway-{e}-logs-{account}",
+        {"s3:prefix": "access/2030/"},
+        True,
+    ),
+    "other logs": (
+        "operators",
+        "s3:ListBucket",
+        "arn:aws:s3:::slipway-{e}-logs-{account}",
+        {"s3:prefix": "s3/"},
+        False,
+    ),
+    "the password of the database's master": (
+        "operators",
+        "kms:Decrypt",
+        "<slipway-nonproduction-security.DataKeyArn>",
+        {
+            "kms:ViaService": "secretsmanager.us-east-1.amazonaws.com",
+            "kms:EncryptionContext:SecretARN": "<slipway-nonproduction-database.MasterSecretArn>",
+        },
+        True,
+    ),
+    "another secret of the network's key": (
+        "operators",
+        "kms:Decrypt",
+        "<slipway-nonproduction-security.DataKeyArn>",
+        {
+            "kms:ViaService": "secretsmanager.us-east-1.amazonaws.com",
+            "kms:EncryptionContext:SecretARN": "arn:aws:secretsmanager:us-east-1:444455556666:secret:other",
+        },
+        False,
+    ),
     "a secret string of another environment": (
         "operators",
         "kms:Decrypt",
@@ -302,11 +373,19 @@ def test_a_role_reaches_no_other_environment(own: str, other: str, role: str) ->
         return
     of = inputs(own).environment
     here = f"{of.region}:{of.account_id}"
+    database = f"slipway-{inputs(own).network.name}-database"
     requests = [
         ("ssm:GetParameter", f"arn:aws:ssm:{here}:parameter/slipway/{{}}/api/SECRET"),
         ("ssm:PutParameter", f"arn:aws:ssm:{here}:parameter/slipway/{{}}/api/ami"),
         ("ssm:GetParameter", f"arn:aws:ssm:{here}:parameter/slipway/{{}}/levels/release"),
         ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{here}:secret:slipway/{{}}/x"),
+        ("logs:FilterLogEvents", f"arn:aws:logs:{here}:log-group:/slipway/{{}}/access:*"),
+        ("logs:PutLogEvents", f"arn:aws:logs:{here}:log-group:/slipway/{{}}/access:log-stream:operators/a"),
+        ("s3:GetObject", f"arn:aws:s3:::slipway-{{}}-logs-{of.account_id}/access/i-1.json"),
+        (
+            "rds-db:connect",
+            f"arn:aws:rds-db:{here}:dbuser:<{database}.ClusterResourceId>/{{}}_operator",
+        ),
         ("s3:PutObject", f"arn:aws:s3:::slipway-{{}}-bundles-{of.account_id}/levels/1.tar.zst"),
         (
             "autoscaling:StartInstanceRefresh",

@@ -64,6 +64,8 @@ SECRET = re.compile(
 EVERY_STATEMENT = [
     (where, statement)
     for where, resource in every_resource()
+    # A key's policy can be about its key only.
+    if resource["Type"] != "AWS::KMS::Key"
     for statement in statements(resolved(resource["Properties"]))
 ]
 
@@ -95,6 +97,44 @@ def test_all_resources_are_meant_only_where_aws_names_none() -> None:
         "access/OperateFleetsPolicy",
         "access/RollOutPolicy",
         "access/WatchPolicy",
+    }
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_one_key_signs_and_leaves_all_else_to_policies_of_roles(environment: str) -> None:
+    found = {
+        f"{kind}/{title}": each["Properties"]
+        for kind in MODULES
+        for title, each in resources(environment, kind, "AWS::KMS::Key").items()
+    }
+    account_id = inputs(environment).environment.account_id
+    statement = {
+        "Effect": "Allow",
+        "Action": ["kms:*"],
+        "Resource": ["*"],
+        "Principal": {"AWS": f"arn:aws:iam::{account_id}:root"},
+    }
+    assert found == {
+        "access/Authority": {
+            "Description": f"slipway {environment}: signs certificates of people",
+            "KeySpec": "RSA_4096",
+            "KeyUsage": "SIGN_VERIFY",
+            "PendingWindowInDays": 7,
+            "KeyPolicy": {"Version": "2012-10-17", "Statement": [statement]},
+        }
+    }
+    assert properties(environment, "access", "AuthorityAlias") == {
+        "AliasName": f"alias/slipway-{environment}-ssh",
+        "TargetKeyId": {"Ref": "Authority"},
+    }
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_records_of_who_went_through_doors_are_kept_for_the_environments_time(environment: str) -> None:
+    assert resolved(properties(environment, "access", "AccessLogGroup")) == {
+        "LogGroupName": f"/slipway/{environment}/access",
+        "RetentionInDays": 365,
+        "KmsKeyId": f"<slipway-{inputs(environment).network.name}-security.LogsKeyArn>",
     }
 
 

@@ -34,7 +34,7 @@ OUTPUTS = {
     "functions": {"ImageVariantsArn", "ImageVariantsName", "ImageVariantsDeadLetterQueueName"},
     "storage": {"UploadsBucketName", "OriginalsBucketName", "ContentBucketName", "WebBucketName"},
     "cdn": {"DistributionId", "DistributionDomainName"},
-    "access": {"OperatorsRoleArn", "CiRoleArn", "MonitoringRoleArn"},
+    "access": {"OperatorsRoleArn", "CiRoleArn", "MonitoringRoleArn", "AuthorityArn"},
     "fleets": {
         "ApiGroupName",
         "ApiTemplateId",
@@ -52,7 +52,7 @@ DEPENDS_ON = {
     "functions": ("slipway-{n}-security", "slipway-{e}-state"),
     "storage": ("slipway-{n}-security", "slipway-{e}-state", "slipway-{e}-functions"),
     "cdn": ("slipway-{e}-storage",),
-    "access": ("slipway-{n}-security", "slipway-{n}-balancer"),
+    "access": ("slipway-{n}-security", "slipway-{n}-database", "slipway-{n}-balancer"),
     "fleets": (
         "slipway-{n}-network",
         "slipway-{n}-security",
@@ -61,6 +61,7 @@ DEPENDS_ON = {
         "slipway-{e}-state",
         "slipway-{e}-queues",
         "slipway-{e}-storage",
+        "slipway-{e}-access",
     ),
     "operations": (
         "slipway-{n}-balancer",

@@ -13,7 +13,7 @@ import pytest
 from orchestrator.config.fleets import Fleet
 from stacks import fleets
 from stacks.inputs import EnvironmentInputs
-from tests.unit.stacks.environment_templates import inputs, properties, resolved, stack
+from tests.unit.stacks.environment_templates import inputs, properties, resolved, resources, stack
 
 
 def with_fleet(**changes: Any) -> EnvironmentInputs:
@@ -207,3 +207,35 @@ def test_a_network_without_a_database_is_not_asked_for_one() -> None:
     assert "atabase" not in body
     assert "rds-db" not in body
     assert "slipway-nonproduction-database" not in fleets.synthesise(without).depends_on
+
+
+def test_machines_are_told_where_their_database_is() -> None:
+    found = {
+        title: resolved(each["Properties"])
+        for title, each in resources("dev", "fleets", "AWS::SSM::Parameter").items()
+    }
+    # The bastion has no database.
+    assert sorted(found) == ["ApiDatabase", "WorkerDatabase"]
+    value = json.loads(found["ApiDatabase"].pop("Value"))
+    assert value == {
+        "reader": "<slipway-nonproduction-database.ReaderEndpoint>",
+        "writer": "<slipway-nonproduction-database.ClusterEndpoint>",
+        "port": 3306,
+        "name": "levels",
+        "user": "dev_api",
+    }
+    assert found["ApiDatabase"] == {
+        "Name": "/slipway/dev/api/database",
+        "Type": "String",
+        "Description": "dev: where the database is for api",
+    }
+
+
+def test_fleets_of_one_class_are_told_once_where_the_database_is() -> None:
+    fleet = {"class": "api", "instance_type": "t3.small", "min_size": 1, "max_size": 1, "database": True}
+    given = inputs("dev")
+    several = {"one": Fleet(**fleet), "two": Fleet(**fleet)}
+    given = replace(given, environment=given.environment.model_copy(update={"fleets": several}))
+    found = json.loads(fleets.synthesise(given).body())["Resources"]
+    names = [each["Properties"]["Name"] for each in found.values() if each["Type"] == "AWS::SSM::Parameter"]
+    assert names == ["/slipway/dev/api/database"]

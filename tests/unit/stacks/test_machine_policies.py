@@ -11,6 +11,9 @@ from tests.unit.stacks.environment_templates import ENVIRONMENTS, inputs, proper
 from tests.unit.stacks.policy_evaluation import Context, is_allowed
 
 CLASSES = ("bastion", "api", "worker")
+EVERY = set(CLASSES)
+AUTHORITY = "<slipway-{e}-access.AuthorityArn>"
+RECORDS = "arn:aws:logs:{here}:log-group:/slipway/{e}/access"
 
 
 def statements(environment: str, fleet: str) -> list[dict[str, Any]]:
@@ -52,7 +55,33 @@ TABLE = {
     ("ssm:DeleteParameter", "{parameter}/{e}/host-keys/api/i-1"): set(),
     ("ssm:PutParameter", "{parameter}/{e}/host-keys/api/i-1"): {"api"},
     ("ssm:PutParameter", "{parameter}/{e}/host-keys/worker/i-1"): {"worker"},
-    ("ssm:GetParameter", "{parameter}/{e}/host-keys/worker/i-1"): set(),
+    ("ssm:GetParameter", "{parameter}/{e}/host-keys/worker/i-1"): {"worker"},
+    ("ssm:GetParametersByPath", "{parameter}/{e}/host-keys/worker"): set(),
+    ("ssm:GetParametersByPath", "{parameter}/{e}/ssh/keys"): EVERY,
+    ("ssm:GetParametersByPath", "{parameter}/{e}/ssh"): EVERY,
+    ("ssm:GetParameters", "{parameter}/{e}/ssh/blocked/ann"): EVERY,
+    ("ssm:PutParameter", "{parameter}/{e}/ssh/keys/ann"): set(),
+    ("ssm:DeleteParameters", "{parameter}/{e}/ssh/blocked/ann"): set(),
+    ("ssm:GetParameter", "{parameter}/{e}/api/database"): {"api"},
+    ("ssm:PutParameter", "{parameter}/{e}/api/database"): set(),
+    ("kms:GetPublicKey", AUTHORITY): EVERY,
+    ("kms:Sign", AUTHORITY): set(),
+    ("kms:PutKeyPolicy", AUTHORITY): set(),
+    ("kms:UpdateAlias", "arn:aws:kms:{here}:alias/slipway-{e}-ssh"): set(),
+    ("kms:GetPublicKey", "arn:aws:kms:{here}:key/other"): set(),
+    ("logs:CreateLogStream", RECORDS + ":log-stream:api/i-1"): {"api"},
+    ("logs:PutLogEvents", RECORDS + ":log-stream:bastion/i-1"): {"bastion"},
+    ("logs:PutLogEvents", RECORDS + ":log-stream:operators/ann"): set(),
+    ("logs:PutLogEvents", "arn:aws:logs:{here}:log-group:/other:log-stream:api/i-1"): set(),
+    ("logs:FilterLogEvents", RECORDS + ":*"): set(),
+    ("logs:GetLogEvents", RECORDS + ":log-stream:api/i-1"): set(),
+    ("logs:DeleteLogStream", RECORDS + ":log-stream:api/i-1"): set(),
+    ("logs:PutRetentionPolicy", RECORDS + ":*"): set(),
+    ("s3:PutObject", "arn:aws:s3:::slipway-{e}-logs-{account}/access/2030/01/02/i-1-s.json"): EVERY,
+    ("s3:GetObject", "arn:aws:s3:::slipway-{e}-logs-{account}/access/2030/01/02/i-1-s.json"): set(),
+    ("s3:DeleteObject", "arn:aws:s3:::slipway-{e}-logs-{account}/access/2030/01/02/i-1-s.json"): set(),
+    ("s3:ListBucket", "arn:aws:s3:::slipway-{e}-logs-{account}"): set(),
+    ("s3:PutObject", "arn:aws:s3:::slipway-{e}-logs-{account}/s3/config/x"): set(),
     ("s3:GetObject", "arn:aws:s3:::slipway-{e}-bundles-{account}/levels/1.tar.zst"): {
         "bastion",
         "api",
@@ -110,12 +139,18 @@ def test_a_machine_reaches_no_other_environment(own: str, other: str, fleet: str
         f"arn:aws:autoscaling:{here.region}:{here.account_id}:autoScalingGroup:1:autoScalingGroupName/slipway"
     )
     account = here.account_id
+    logs = f"arn:aws:logs:{here.region}:{account}:log-group"
     requests = {
         ("ssm:GetParameter", f"{path}/{{}}/{fleet}/SECRET"),
         ("ssm:GetParametersByPath", f"{path}/{{}}/{fleet}"),
         ("ssm:GetParameter", f"{path}/{{}}/levels/release"),
         ("ssm:PutParameter", f"{path}/{{}}/host-keys/{fleet}/i-1"),
         ("s3:GetObject", f"arn:aws:s3:::slipway-{{}}-bundles-{account}/levels/1.tar.zst"),
+        ("ssm:GetParametersByPath", f"{path}/{{}}/ssh/keys"),
+        ("ssm:GetParameter", f"{path}/{{}}/host-keys/{fleet}/i-1"),
+        ("kms:GetPublicKey", "<slipway-{}-access.AuthorityArn>"),
+        ("logs:PutLogEvents", f"{logs}:/slipway/{{}}/access:log-stream:{fleet}/i-1"),
+        ("s3:PutObject", f"arn:aws:s3:::slipway-{{}}-logs-{account}/access/i-1.json"),
         ("autoscaling:CompleteLifecycleAction", f"{group}-{{}}-{fleet}"),
     }
     granted = statements(own, fleet)
