@@ -27,6 +27,9 @@ _PROGRAMS = {
     "unshare": "util-linux",
     "debootstrap": "debootstrap",
     "haproxy": "haproxy",
+    "mariadbd": "mariadb-server-core",
+    "mariadb-install-db": "mariadb-server-core",
+    "tcc": "tcc",
     "tar": "tar",
 }
 _CGROUP_ROOT = Path("/sys/fs/cgroup")

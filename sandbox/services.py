@@ -80,6 +80,7 @@ def services(surroundings: Surroundings) -> tuple[Service, ...]:
     from sandbox.autoscaling.service import AutoScaling  # noqa: PLC0415 - it needs the types above
     from sandbox.balancing.service import BalancingService  # noqa: PLC0415 - likewise
     from sandbox.cloudformation.service import CloudFormationService  # noqa: PLC0415 - likewise
+    from sandbox.databases.service import DatabaseService  # noqa: PLC0415 - likewise
     from sandbox.lambdas.service import LambdaService  # noqa: PLC0415 - it needs the types above
     from sandbox.log_metrics import LogMetrics  # noqa: PLC0415 - likewise
     from sandbox.monitoring.service import Monitoring  # noqa: PLC0415 - likewise
@@ -89,6 +90,7 @@ def services(surroundings: Surroundings) -> tuple[Service, ...]:
     return (
         LambdaService(surroundings),
         BalancingService(surroundings),
+        DatabaseService(surroundings),
         monitoring,
         LogMetrics(surroundings),
         AutoScaling(surroundings, monitoring),

@@ -38,9 +38,17 @@ class SimulatedSubstrate:
             listener.listen()
         return listener
 
-    def serve(self, member_id: str, argv: Sequence[str], *, user: str, log: Path) -> Process:
+    def serve(
+        self,
+        member_id: str,
+        argv: Sequence[str],
+        *,
+        user: str,
+        log: Path,
+        mounts: Mapping[Path, Path] | None = None,
+    ) -> Process:
         """Refuse: there is no network to serve from."""
-        del argv, user, log
+        del argv, user, log, mounts
         raise SubstrateError(f"serve from {member_id}", "a simulated region runs no programs")
 
     def runtime_dir(self) -> Path:

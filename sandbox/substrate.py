@@ -154,10 +154,19 @@ class Substrate(Protocol):
     def listen(self, vpc_id: str, address: str, port: int, *, kind: socket.SocketKind) -> socket.socket:
         """Return a bound socket inside the VPC's router: TCP sockets listen already, UDP ones receive."""
 
-    def serve(self, member_id: str, argv: Sequence[str], *, user: str, log: Path) -> Process:
+    def serve(
+        self,
+        member_id: str,
+        argv: Sequence[str],
+        *,
+        user: str,
+        log: Path,
+        mounts: Mapping[Path, Path] | None = None,
+    ) -> Process:
         """Start a program in a member's network as `user`, with no privilege but to bind every port there.
 
-        What `argv` has left in that network from before is killed first: there is one program a member.
+        What `argv` has left in that network from before is killed first: there is one program a member. The
+        program alone sees each directory of `mounts` at another place: at its own it may be out of reach.
         """
 
     def runtime_dir(self) -> Path:

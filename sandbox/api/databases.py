@@ -49,6 +49,7 @@ def install(patches: Patches) -> None:
     # Aurora backs up its volume all the time, and no member by itself.
     patches.replace(DBInstanceClustered, "save_automated_backup", lambda _: None)
     patches.replace(DBInstanceClustered, "default_db_parameter_group_details", _default_parameters)
+    patches.replace(DBInstanceClustered, "address", property(_address))
     for noun in ("db_parameter_group", "db_cluster_parameter_group"):
         patches.replace(RDSResponse, f"reset_{noun}", _reset(noun))
     patches.replace(MasterUserSecret, "_generate_secret_string", _secret)
@@ -192,6 +193,12 @@ def _family(cluster: Any) -> str:
 def _default_parameters(instance: Any) -> tuple[str, str]:
     family = _family(instance.cluster)
     return family, f"default.{family}"
+
+
+def _address(instance: Any) -> str:
+    """Return the member's own name: it ends as its cluster's do."""
+    suffix = f"{instance.cluster.url_identifier}.{instance.region}.rds.amazonaws.com"
+    return f"{instance.db_instance_identifier}.{suffix}"
 
 
 def _reset(noun: str) -> Callable[[Any], ActionResult]:

@@ -23,6 +23,8 @@ from sandbox.substrate import MachineSpec, PowerState, Process, SubstrateError, 
 _STOP_TIMEOUT_S = 60
 # A program that serves from a node may bind every port there, so it needs no privilege at all.
 _SERVING_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0"}
+# In a mount namespace of the program's own, so that nothing is left when it ends.
+_MOUNT = 'while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done; shift; exec "$@"'
 _UNPRIVILEGED = ("setpriv", "--clear-groups", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
 _REBOOT_SIGNAL = "SIGRTMIN+5"  # systemd(1): starts reboot.target
 # How a container ends tells how its init ended: the kernel turns reboot(2) in a PID namespace into these
@@ -79,14 +81,22 @@ class HostSubstrate:
         """Return a listening TCP socket on `region_address`."""
         return self._network.listen_region(port)
 
-    def serve(self, member_id: str, argv: Sequence[str], *, user: str, log: Path) -> Process:
+    def serve(
+        self,
+        member_id: str,
+        argv: Sequence[str],
+        *,
+        user: str,
+        log: Path,
+        mounts: Mapping[Path, Path] | None = None,
+    ) -> Process:
         """Start a program in a member's network as `user`."""
         if not self._network.has_place(member_id):
             raise SubstrateError(f"serve from {member_id}", "it has no place in the network")
         namespace = self.names.machine_namespace(member_id)
         namespaces.kill_programs(namespace)
         sockets.write_sysctls(namespace, _SERVING_SYSCTLS)
-        entry = ["nsenter", f"--net={sockets.NAMESPACES / namespace}"]
+        entry = ["nsenter", f"--net={sockets.NAMESPACES / namespace}", *_mounting(mounts or {})]
         return process.spawn(
             [*entry, *_UNPRIVILEGED, f"--reuid={user}", f"--regid={user}", *argv],
             action=f"serve from {member_id}",
@@ -215,6 +225,13 @@ class HostSubstrate:
             for ami_id in self.images():
                 self._podman.untag(self.names.image(ami_id))
         self._podman.prune()
+
+
+def _mounting(mounts: Mapping[Path, Path]) -> list[str]:
+    if not mounts:
+        return []
+    pairs = [str(path) for pair in mounts.items() for path in pair]
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", _MOUNT, "sh", *pairs, "--"]
 
 
 def power_of(container: Container) -> PowerState:

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make a running server what its member is in the cluster, from inside, as its root."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from pymysql.cursors import DictCursor
+
+from sandbox.databases.files import USER
+from sandbox.databases.wanted import Cluster
+
+# What a master user of Aurora may do, of what MariaDB knows by the same name.
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.MasterAccounts.html
+_MASTER_PRIVILEGES = (
+    "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, SHOW DATABASES,"
+    " CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION SLAVE, REPLICATION CLIENT, CREATE VIEW,"
+    " SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER"
+)
+_TIMEOUT_S = 10
+
+
+class Session:
+    """A connection of the region's own to one server."""
+
+    def __init__(self, socket: Path) -> None:
+        """Connect; raises pymysql.MySQLError while the server is not there."""
+        self._connection = pymysql.connect(
+            unix_socket=str(socket),
+            user="root",
+            autocommit=True,
+            cursorclass=DictCursor,
+            connect_timeout=_TIMEOUT_S,
+            read_timeout=_TIMEOUT_S,
+        )
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def ask(self, sql: str, *values: str) -> list[dict[str, Any]]:
+        """Run one statement and return its rows."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, values or None)
+            return list(cursor.fetchall())
+
+    def write_for(self, cluster: Cluster, password: str) -> None:
+        """Take writes, with the accounts that the cluster has."""
+        if self.ask("SHOW SLAVE STATUS"):
+            self.ask("STOP SLAVE")
+            self.ask("RESET SLAVE ALL")
+        self.ask("SET GLOBAL read_only = OFF")
+        self.ask(f"CREATE USER IF NOT EXISTS {USER}@localhost IDENTIFIED VIA unix_socket")
+        self.ask(f"GRANT REPLICATION SLAVE ON *.* TO {USER}@localhost")
+        self._make_master(cluster, native_hash(password))
+
+    def read_from_writer(self) -> bool:
+        """Follow the writer; return whether nothing of it is missing."""
+        self.ask("SET GLOBAL read_only = ON")
+        status = self.ask("SHOW SLAVE STATUS")
+        if not status:
+            self.ask(
+                "CHANGE MASTER TO MASTER_HOST = 'localhost', MASTER_USER = %s, MASTER_CONNECT_RETRY = 1,"
+                " MASTER_USE_GTID = slave_pos, MASTER_DEMOTE_TO_SLAVE = 1",
+                USER,
+            )
+            self.ask("START SLAVE")
+            return False
+        state = status[0]
+        if state["Slave_SQL_Running"] == "No" or state["Slave_IO_Running"] == "No":
+            self.ask("START SLAVE")
+            return False
+        return bool(state["Slave_IO_Running"] == "Yes" and state["Seconds_Behind_Master"] == 0)
+
+    def _make_master(self, cluster: Cluster, hashed: str) -> None:
+        found = self.ask(
+            "SELECT authentication_string FROM mysql.user WHERE User = %s AND Host = '%%'", cluster.master
+        )
+        if not found:
+            if cluster.database:
+                self.ask(f"CREATE DATABASE IF NOT EXISTS {_identifier(cluster.database)}")
+            self.ask("CREATE USER %s@'%%' IDENTIFIED BY PASSWORD %s", cluster.master, hashed)
+            self.ask(f"GRANT {_MASTER_PRIVILEGES} ON *.* TO %s@'%%' WITH GRANT OPTION", cluster.master)
+        elif found[0]["authentication_string"] != hashed:
+            self.ask("ALTER USER %s@'%%' IDENTIFIED BY PASSWORD %s", cluster.master, hashed)
+
+
+def native_hash(password: str) -> str:
+    """Return what mysql_native_password keeps of a password: statements are logged, so they hold no more."""
+    inner = hashlib.sha1(password.encode()).digest()  # noqa: S324 - the protocol's own
+    return "*" + hashlib.sha1(inner).hexdigest().upper()  # noqa: S324 - likewise
+
+
+def _identifier(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
