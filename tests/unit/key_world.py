@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An environment with a bastion, two fleets that use the database and one that does not, and its doors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from orchestrator.config.fleets import Fleet
+from orchestrator.config.models import Environment
+from orchestrator.errors import AwsError
+from orchestrator.ssh.certificates import OpenSshCertificates
+from orchestrator.workflows.doors.world import DoorWorld
+from tests.fakes import ACCOUNT, FakeClock, FakeIdentity, FakeParameters
+
+RUN = "keys-20260101T120000-abcdef"
+
+
+@cache
+def authority_key() -> rsa.RSAPrivateKey:
+    """Return an authority's key, the same one in all tests: making one takes long."""
+    return rsa.generate_private_key(65537, 3072)
+
+
+class LocalAuthority:
+    """An authority whose key is here."""
+
+    def __init__(self) -> None:
+        self.signatures = 0
+
+    def public_key(self) -> str:
+        line = (
+            authority_key()
+            .public_key()
+            .public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+        )
+        return line.decode()
+
+    def sign(self, message: bytes) -> bytes:
+        self.signatures += 1
+        return authority_key().sign(message, padding.PKCS1v15(), hashes.SHA512())
+
+
+@dataclass
+class Trail:
+    """An audit trail that keeps what it is told, or fails."""
+
+    records: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    is_broken: bool = False
+
+    def write(self, record: Mapping[str, object], *, key: str) -> None:
+        if self.is_broken:
+            raise AwsError("logs", "PutLogEvents", "AccessDeniedException", "no")
+        self.records.append((key, dict(record)))
+
+
+@dataclass
+class KeyLab:
+    """The fakes, and the worlds that are made of them."""
+
+    is_protected: bool = False
+
+    def __post_init__(self) -> None:
+        self.clock, self.parameters, self.identity = FakeClock(), FakeParameters(), FakeIdentity()
+        self.authority, self.trail = LocalAuthority(), Trail()
+        self.environment = Environment(
+            name="dev",
+            network="nonproduction",
+            region="us-east-1",
+            account_id=ACCOUNT,
+            config_bucket="slipway-dev-config",
+            protected=self.is_protected,
+            fleets={
+                "gate": fleet("bastion", public=True),
+                "api": fleet("api", database=True),
+                "api-canary": fleet("api", database=True),
+                "worker": fleet("worker", database=True),
+                "mailer": fleet("mailer"),
+            },
+        )
+
+    @property
+    def world(self) -> DoorWorld:
+        """Return the world of one command; what keys never need is not there."""
+        absent: Any = None
+        return DoorWorld(
+            environment=self.environment,
+            directory=absent,
+            parameters=self.parameters,
+            authority=self.authority,
+            certificates=OpenSshCertificates(),
+            identity=self.identity,
+            stacks=absent,
+            audit=self.trail,
+            logins=absent,
+            clock=self.clock,
+            operator="ann@laptop",
+            run_id=RUN,
+            database_ca=absent,
+        )
+
+
+def fleet(server_class: str, **values: Any) -> Fleet:
+    """Return a fleet of a class."""
+    base = {"class": server_class, "instance_type": "t3.small", "min_size": 1, "max_size": 2}
+    return Fleet.model_validate(base | values)
