@@ -5,6 +5,7 @@ Every method raises AwsError (NotFound where the object is asked for by id) or R
 own error.
 """
 
+from orchestrator.ports.database_client import DatabaseClient, DatabaseSession
 from orchestrator.ports.demo import (
     Balancers,
     Listener,
@@ -16,6 +17,7 @@ from orchestrator.ports.demo import (
     Web,
     WebAnswer,
 )
+from orchestrator.ports.door_shells import DoorShell, DoorShells, OnMachineLine
 from orchestrator.ports.doors import (
     AuditTrail,
     Authority,
@@ -51,9 +53,13 @@ __all__ = [
     "Certificates",
     "ChangeSetRequest",
     "CommandResult",
+    "DatabaseClient",
     "DatabaseLogins",
+    "DatabaseSession",
     "Directory",
     "DoorMachine",
+    "DoorShell",
+    "DoorShells",
     "Fleets",
     "HeldLock",
     "Hop",
@@ -74,6 +80,7 @@ __all__ = [
     "Messages",
     "Notices",
     "Objects",
+    "OnMachineLine",
     "Parameters",
     "Programs",
     "RemoteShell",
