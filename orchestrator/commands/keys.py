@@ -93,8 +93,8 @@ def sign(
 
     world = desk.open(environment, "keys.sign")
     path = _path(key or DEFAULT_KEY, desk.place.environ)
-    public = read_key(path)
     target = _path(output, desk.place.environ) if output else certificate_path(path)
+    public = read_key(path)
     sign_key.openings(world.environment, request)
     _guard_foreign(target, world, is_chosen=bool(output))
     with _replacing(target) as file:
@@ -114,9 +114,9 @@ def read_key(path: Path) -> PublicKey:
     Raises:
         ConfigError: There is none.
     """
-    source = "standard input" if path.name == STDIN else str(path)
+    source = "standard input" if str(path) == STDIN else str(path)
     try:
-        if path.name == STDIN:
+        if str(path) == STDIN:
             body = sys.stdin.buffer.read(_MOST_BYTES + 1)
         else:
             with path.open("rb") as file:
@@ -135,7 +135,7 @@ def certificate_path(key: Path) -> Path:
     Raises:
         ConfigError: The key has no file.
     """
-    if key.name == STDIN:
+    if str(key) == STDIN:
         raise ConfigError("keys.sign", ("keys.sign: --output is missing: the key has no file of its own",))
     return key.with_name(f"{key.name.removesuffix('.pub')}-cert.pub")
 
