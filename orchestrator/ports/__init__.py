@@ -17,7 +17,6 @@ from orchestrator.ports.demo import (
     Web,
     WebAnswer,
 )
-from orchestrator.ports.door_shells import DoorShell, DoorShells, OnMachineLine
 from orchestrator.ports.doors import (
     AuditTrail,
     Authority,
@@ -58,8 +57,6 @@ __all__ = [
     "DatabaseSession",
     "Directory",
     "DoorMachine",
-    "DoorShell",
-    "DoorShells",
     "Fleets",
     "HeldLock",
     "Hop",
