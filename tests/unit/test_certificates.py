@@ -14,7 +14,7 @@ from typing import Any
 import asyncssh
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import SSHCertificate, load_ssh_public_identity
 
 from orchestrator.errors import ConfigError
@@ -55,11 +55,6 @@ def token_key(kind: str, *fields: bytes) -> str:
 
 
 def point() -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1()).public_key()
-    return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
-
-
-def flat_point() -> bytes:
     key = ed25519.Ed25519PrivateKey.generate().public_key()
     return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
@@ -67,13 +62,7 @@ def flat_point() -> bytes:
 KEYS: dict[str, Callable[[], str]] = {
     "ssh-ed25519": lambda: new_key_pair()[1],
     "ssh-rsa": lambda: public_line(rsa.generate_private_key(65537, 3072).public_key()),
-    "ecdsa-sha2-nistp256": lambda: public_line(ec.generate_private_key(ec.SECP256R1()).public_key()),
-    "ecdsa-sha2-nistp384": lambda: public_line(ec.generate_private_key(ec.SECP384R1()).public_key()),
-    "ecdsa-sha2-nistp521": lambda: public_line(ec.generate_private_key(ec.SECP521R1()).public_key()),
-    "sk-ssh-ed25519": lambda: token_key("sk-ssh-ed25519@openssh.com", flat_point(), b"ssh:"),
-    "sk-ecdsa-sha2-nistp256": lambda: token_key(
-        "sk-ecdsa-sha2-nistp256@openssh.com", b"nistp256", point(), b"ssh:"
-    ),
+    "sk-ssh-ed25519": lambda: token_key("sk-ssh-ed25519@openssh.com", point(), b"ssh:"),
 }
 
 

@@ -215,7 +215,7 @@ def test_all_keys_and_blocked_names_are_shown(lab: KeyLab) -> None:
                 "since": NOON,
             },
             {"name": "dan", "type": "ed25519", "fingerprint": dan.fingerprint, "comment": "", "since": ""},
-            {"name": "eve", "problem": "DSA keys are too weak; sshd takes none"},
+            {"name": "eve", "problem": "DSA keys are too weak, machines take none"},
         ],
         "blocked": [{"name": "carol", "since": NOON}],
     }
@@ -224,7 +224,7 @@ def test_all_keys_and_blocked_names_are_shown(lab: KeyLab) -> None:
         f"bob   ed25519  {bob.fingerprint}  {NOON}  bob@laptop",
         f"dan   ed25519  {dan.fingerprint}  -                     -",
         f"eve   none     -{' ' * 51}-                     machines take no such key: "
-        "DSA keys are too weak; sshd takes none",
+        "DSA keys are too weak, machines take none",
         "",
         "blocked:",
         f"carol  since {NOON}",
