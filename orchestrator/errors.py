@@ -19,6 +19,7 @@
        |- MachineMissing      23  there is no such machine, or none answers
        |- DatabaseUnreachable 24  the machine can't connect to the database
        `- TokenExpired        25  what we showed is no longer valid
+          `- CredentialsExpired  25  ... to AWS; it is an AwsError too
 
 A message reads `error: <what> <object id>: <cause>.`, `state: <what is running now>.` and
 `next: <exact command>.`
@@ -218,3 +219,7 @@ class TokenExpired(DoorError):
     """What we showed is no longer valid: the session's credentials, or a database token."""
 
     exit_code = 25
+
+
+class CredentialsExpired(TokenExpired, AwsError):
+    """The session with AWS is over: somebody has to log in again."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.errors import AwsError, NotFound
+from orchestrator.errors import AwsError, CredentialsExpired, NotFound
 
 UNREACHABLE = "Unreachable"
 NO_CREDENTIALS = "NoCredentials"
@@ -26,12 +26,14 @@ _NOT_FOUND = frozenset(
         "404",  # S3 answers HEAD without a body, so without a code
     }
 )
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+# What services call it when credentials that were valid for a while no longer are: STS and most, S3, EC2.
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
 _LOG_IN = "log in to AWS again (`aws sso login`), or name a profile in AWS_PROFILE; then repeat the command"
 _START_REGION = "./inv sandbox.up"
 _CHECK_NETWORK = "check the network and the proxy, then repeat the command"
 # Names of botocore's classes, looked for among an error's bases: their classes would have to be imported.
 _NO_CONNECTION = frozenset({"HTTPClientError", "ConnectionError"})
+_EXPIRED_LOGIN = frozenset({"LoginRefreshRequired", "TokenRetrievalError", "UnauthorizedSSOTokenError"})
 _NO_LOGIN = frozenset(
     {
         "CredentialRetrievalError",
@@ -71,14 +73,15 @@ def translate(exc: Exception, call: Call | None) -> AwsError:
         hint = _START_REGION if call.is_loopback else _CHECK_NETWORK
         return AwsError(call.service, call.operation, UNREACHABLE, str(exc), next_command=hint)
     if names & _NO_LOGIN:
-        return AwsError(call.service, call.operation, NO_CREDENTIALS, str(exc), next_command=_LOG_IN)
+        kind = CredentialsExpired if names & _EXPIRED_LOGIN else AwsError
+        return kind(call.service, call.operation, NO_CREDENTIALS, str(exc), next_command=_LOG_IN)
     return AwsError(call.service, call.operation, type(exc).__name__, str(exc))
 
 
 def _refusal(response: dict[str, Any], call: Call, operation: str) -> AwsError:
     error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
     code = str(error.get("Code", "Unknown"))
-    kind = NotFound if is_not_found(code) else AwsError
+    kind = NotFound if is_not_found(code) else CredentialsExpired if code in _EXPIRED else AwsError
     return kind(
         call.service,
         operation,

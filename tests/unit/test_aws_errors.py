@@ -19,7 +19,7 @@ from orchestrator.aws.errors import Call, is_not_found, translate
 from orchestrator.aws.identity import AwsIdentity
 from orchestrator.aws.operator_address import OperatorAddress
 from orchestrator.aws.session import AwsSession, CredentialSource, Endpoint, redacted
-from orchestrator.errors import AwsError, NotFound
+from orchestrator.errors import AwsError, CredentialsExpired, NotFound, TokenExpired
 from tests.fakes import FakeClock
 
 CALL = Call("ec2", "DescribeImages", is_loopback=False)
@@ -53,6 +53,32 @@ def test_not_found_is_told_by_code(code: str, expected: bool) -> None:
     assert isinstance(translate(refusal(code), CALL), NotFound) is expected
 
 
+@pytest.mark.parametrize(
+    "exc",
+    [
+        refusal("ExpiredToken"),
+        refusal("ExpiredTokenException"),
+        refusal("TokenRefreshRequired"),
+        refusal("RequestExpired"),
+        exceptions.UnauthorizedSSOTokenError(),
+        exceptions.LoginRefreshRequired(),
+        exceptions.TokenRetrievalError(provider="sso", error_msg="Token has expired and refresh failed"),
+    ],
+    ids=lambda exc: getattr(exc, "response", {}).get("Error", {}).get("Code", type(exc).__name__),
+)
+def test_a_session_with_aws_that_is_over_is_told_from_other_refusals(exc: Exception) -> None:
+    error = translate(exc, CALL)
+    assert isinstance(error, CredentialsExpired)
+    # Whoever expects an error of AWS gets one, and whoever opens doors learns that none will open.
+    assert (isinstance(error, AwsError), isinstance(error, TokenExpired), error.exit_code) == (True, True, 25)
+    assert "aws sso login" in error.next_command
+
+
+@pytest.mark.parametrize("exc", [refusal("AccessDenied"), exceptions.NoCredentialsError()])
+def test_other_refusals_are_not_about_time(exc: Exception) -> None:
+    assert (type(translate(exc, CALL)), translate(exc, CALL).exit_code) == (AwsError, 5)
+
+
 def test_a_refusal_says_service_operation_code_and_request() -> None:
     error = translate(refusal("UnauthorizedOperation"), CALL)
     assert str(error) == "error: ec2 RunInstances: UnauthorizedOperation: No. (request r-1)."
@@ -69,8 +95,6 @@ def test_a_refusal_says_service_operation_code_and_request() -> None:
         (exceptions.ProxyConnectionError(proxy_url="u"), "Unreachable", "network"),
         (exceptions.NoCredentialsError(), "NoCredentials", "aws sso login"),
         (exceptions.ProfileNotFound(profile="p"), "NoCredentials", "aws sso login"),
-        (exceptions.UnauthorizedSSOTokenError(), "NoCredentials", "aws sso login"),
-        (refusal("ExpiredToken"), "ExpiredToken", "aws sso login"),
         (exceptions.ParamValidationError(report="r"), "ParamValidationError", ""),
     ],
     ids=lambda each: type(each).__name__ if isinstance(each, Exception) else None,
