@@ -8,7 +8,10 @@ import inspect
 import pytest
 
 from orchestrator import ports
+from orchestrator.aws.audit_trail import AwsAuditTrail
+from orchestrator.aws.authority import KmsAuthority
 from orchestrator.aws.cloudformation import AwsStacks
+from orchestrator.aws.database_logins import AwsDatabaseLogins
 from orchestrator.aws.fleets import AwsFleets
 from orchestrator.aws.identity import AwsIdentity
 from orchestrator.aws.images import AwsImages
@@ -34,6 +37,12 @@ PAIRS = [
     (ports.Objects, fakes.FakeObjects),
     (ports.Identity, AwsIdentity),
     (ports.Identity, fakes.FakeIdentity),
+    (ports.Authority, KmsAuthority),
+    (ports.Authority, fakes.FakeAuthority),
+    (ports.AuditTrail, AwsAuditTrail),
+    (ports.AuditTrail, fakes.FakeAuditTrail),
+    (ports.DatabaseLogins, AwsDatabaseLogins),
+    (ports.DatabaseLogins, fakes.FakeDatabaseLogins),
     (ports.KeyMaker, Ed25519KeyMaker),
     (ports.KeyMaker, fakes.FakeKeyMaker),
     (ports.Shells, SshShells),

@@ -2,6 +2,7 @@
 """Fakes of orchestrator/ports.py. The contract tests hold them and the adapters to AWS to the same tests."""
 
 from tests.fakes.basics import START, FakeClock, Recorded
+from tests.fakes.doors import FakeAuditTrail, FakeAuthority, FakeDatabaseLogins
 from tests.fakes.ec2 import CONSOLE, HOST_KEY, FakeBuilder, FakeImages, FakeMachines
 from tests.fakes.facts import FakeFacts
 from tests.fakes.fleets import FakeFleets, FakeLaunchTemplates, FakeNotices, FakeTargets, Trouble
@@ -14,9 +15,12 @@ __all__ = [
     "CONSOLE",
     "HOST_KEY",
     "START",
+    "FakeAuditTrail",
+    "FakeAuthority",
     "FakeBuilder",
     "FakeBundles",
     "FakeClock",
+    "FakeDatabaseLogins",
     "FakeFleets",
     "FakeFacts",
     "FakeHeldLock",
