@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only place that starts programs. None of them outlives us, however we end.
+"""The only place that starts programs, but for the operator's own terminal. None outlives us, however we end.
 
 A child is asked to end with SIGTERM, so that it can clean up: by our own code while we live, by the kernel
 when we are killed (setpriv --pdeathsig). The kernel means the thread that started the child: that one waits.
@@ -72,12 +72,14 @@ class Processes:
         stdin: bytes = b"",
         timeout_s: float,
         on_line: OnLine | None = None,
+        on_error_line: OnLine | None = None,
     ) -> CommandResult:
         """Run a program to its end. What it left running in the background is ended too.
 
         Args:
             environ: The whole environment, PATH included. Secrets go here or to stdin, never into argv.
             on_line: Gets each line of stdout as it comes.
+            on_error_line: The same of stderr.
 
         Raises:
             Refused: It is not installed.
@@ -85,11 +87,12 @@ class Processes:
             KeyboardInterrupt: terminate_all ended it.
         """
         deadline = self._clock.monotonic_s() + timeout_s
-        with Output(on_line) as stdout, Output() as stderr, holding(stdin) as stdin_file:
+        with Output(on_line) as stdout, Output(on_error_line) as stderr, holding(stdin) as stdin_file:
             child = self._start(argv, cwd=cwd, environ=environ, files=(stdin_file, stdout.file, stderr.file))
             try:
                 while not _has_ended_within(child, _TURN_S):
                     stdout.read()
+                    stderr.read()
                     if self._clock.monotonic_s() > deadline:
                         raise _too_long(argv[0], timeout_s)
             finally:
@@ -101,6 +104,23 @@ class Processes:
             if self._is_stopping:
                 raise KeyboardInterrupt
             return result
+
+    @contextmanager
+    def beside(
+        self, argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str]
+    ) -> Iterator[Callable[[], bool]]:
+        """Run a program while the block runs, which gets a function that tells whether it still does.
+
+        What it says goes nowhere: let it write to a file.
+        """
+        with Path(os.devnull).open("r+b") as nowhere:
+            child = self._start(argv, cwd=cwd, environ=environ, files=(nowhere, nowhere, nowhere))
+            try:
+                yield lambda: child.process.poll() is None
+            finally:
+                self._end([child])
+                with self._lock:
+                    del self._children[child.process.pid]
 
     def terminate_all(self) -> None:
         """End everything that runs, and start nothing more: other threads get KeyboardInterrupt."""
