@@ -17,6 +17,7 @@ from orchestrator.ports.demo import (
     Web,
     WebAnswer,
 )
+from orchestrator.ports.door_shells import DoorShell, DoorShells, OnMachineLine
 from orchestrator.ports.doors import (
     AuditTrail,
     Authority,
@@ -57,6 +58,8 @@ __all__ = [
     "DatabaseSession",
     "Directory",
     "DoorMachine",
+    "DoorShell",
+    "DoorShells",
     "Fleets",
     "HeldLock",
     "Hop",
