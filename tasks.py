@@ -7,6 +7,7 @@ from invoke import Collection
 
 from orchestrator.cli import Context, StackWords, command
 from orchestrator.commands.rollout_words import RolloutWords
+from orchestrator.commands.shell_words import ShellWords
 
 
 @command(iterable=["server_class"])
@@ -57,6 +58,25 @@ def destroy(  # noqa: PLR0913 - one parameter per flag
 ):
     """Delete the stacks of an --environment or of a --network; what holds data stays."""
     context.destroy(StackWords(network, environment, as_json=json), dry_run=dry_run, is_confirmed=yes)
+
+
+@command
+def ssh(  # noqa: PLR0913, PLR0917 - one parameter per flag
+    context: Context,
+    environment="",
+    fleet="",
+    index="",
+    zone="",
+    instance="",
+    bastion=False,
+    command="",
+    user="",
+    all=False,  # noqa: A002 - the flag's name
+    json=False,
+):
+    """Open a shell or run a --command on a machine of a --fleet, on --all, an --instance or the --bastion."""
+    words = ShellWords(environment, fleet, index, zone, instance, bastion, command, user, all, json)
+    context.ssh(words)
 
 
 @command
@@ -210,6 +230,7 @@ namespace = Collection(
     provision,
     drift,
     destroy,
+    ssh,
     diagram,
     demo,
     lint,

@@ -25,6 +25,7 @@ from orchestrator.errors import ConfigError, Refused, SlipwayError
 if TYPE_CHECKING:
     from orchestrator.commands.rollout_words import RolloutWords
     from orchestrator.commands.rollouts import Desk
+    from orchestrator.commands.shell_words import ShellWords
     from orchestrator.commands.stacks import Place
     from orchestrator.ports import Templates
     from orchestrator.workflows.world import World
@@ -190,6 +191,12 @@ class Context:
 
         rollouts.history(self._desk(words), words, svg=svg, rollout_id=rollout_id)
 
+    def ssh(self, words: ShellWords) -> None:
+        """Visit machines behind the bastion."""
+        from orchestrator.commands import doors  # noqa: PLC0415
+
+        _end_with(doors.ssh(self._place(), words, functools.partial(_show, as_json=words.as_json)))
+
     def diagram(self, *, network: str, output: str) -> None:
         """Draw a network."""
         if not network:
@@ -311,6 +318,12 @@ class Context:
         port = _sandbox_port() if os.environ.get(PORT_VARIABLE) else None
         environment = load_environment(self.project, name, endpoint_port=port)
         return join(self.project, environment, verb, os.environ)
+
+
+def _end_with(code: int) -> None:
+    """End with the exit code of what was run for the operator."""
+    if code:
+        raise Exit(code=code)
 
 
 def _sandbox_port(text: str = "") -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from orchestrator.domain.door import Door
 from orchestrator.errors import ConfigError
 from orchestrator.ports import DoorMachine, Hop
+from orchestrator.workflows.account import guard_account
 from orchestrator.workflows.doors.hops import bastions, known_hops, unpublished
 from orchestrator.workflows.doors.login import Opening
 from orchestrator.workflows.doors.machines import Choice, bastion_fleet, check, choose, numbered
@@ -52,16 +53,23 @@ class ShellPlan:
     openings: tuple[Opening, ...]
     user: str
 
+    @property
+    def longest_name(self) -> int:
+        """Return the length of the longest name of a machine."""
+        return max(len(self.names[each.instance_id]) for each in self.machines)
+
 
 def observe_and_plan(world: DoorWorld, request: ShellRequest) -> ShellPlan:
     """Return what a request means, with a call or two for any number of machines.
 
     Raises:
         ConfigError: The request contradicts itself; nothing was called.
+        Refused: The credentials are another account's.
         MachineMissing: There is no such machine, or it is not ready yet.
     """
     environment = world.environment
     choice = _checked(world, request)
+    guard_account(environment, world.identity)
     gate = bastion_fleet(environment)
     is_direct = choice.fleet == gate
     running = world.directory.running(environment.name, gate if is_direct else "")
