@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from orchestrator.commands.key_words import KeyWords
 from orchestrator.commands.stacks import DEFAULT_ENVIRONMENT, Place, Show
 from orchestrator.config.loader import load_environment
 from orchestrator.domain.ssh_key import PublicKey, parse_public_key
@@ -22,7 +23,6 @@ from orchestrator.errors import ConfigError, Refused
 if TYPE_CHECKING:
     from orchestrator.config.models import Environment
     from orchestrator.workflows.doors.world import DoorWorld
-    from orchestrator.workflows.sign_key import SignRequest
 
 STDIN = "-"
 DEFAULT_KEY = "~/.ssh/id_ed25519.pub"
@@ -48,57 +48,54 @@ class KeyDesk:
         return self.join(found, verb)
 
 
-def add(desk: KeyDesk, environment: str, *, name: str, key: str, is_replaced: bool) -> None:
-    """Let somebody's own key in."""
+def run(desk: KeyDesk, verb: str, words: KeyWords) -> None:
+    """Do what a command about keys says."""
+    _ACTIONS[verb](desk.open(words.environment, f"keys.{verb}"), desk, words)
+
+
+def _add(world: DoorWorld, desk: KeyDesk, words: KeyWords) -> None:
     from orchestrator.workflows import keys  # noqa: PLC0415
 
-    world = desk.open(environment, "keys.add")
-    keys.check_name("keys.add", world.environment.name, name)
-    if not key:
+    keys.check_name("keys.add", world.environment.name, words.name)
+    if not words.key:
         raise ConfigError("keys.add", ("keys.add: --key is missing: a file, or - for standard input",))
-    public = read_key(_path(key, desk.place.environ))
-    change = keys.add(world, name, public, is_replaced=is_replaced)
+    public = read_key(_path(words.key, desk.place.environ))
+    change = keys.add(world, words.name, public, is_replaced=words.is_replaced)
     desk.show(change.as_dict(), change.lines())
 
 
-def remove(desk: KeyDesk, environment: str, *, name: str, is_confirmed: bool) -> None:
-    """Keep somebody out."""
+def _remove(world: DoorWorld, desk: KeyDesk, words: KeyWords) -> None:
     from orchestrator.workflows import keys  # noqa: PLC0415
 
-    change = keys.remove(desk.open(environment, "keys.remove"), name, is_confirmed=is_confirmed)
+    change = keys.remove(world, words.name, is_confirmed=words.is_confirmed)
     desk.show(change.as_dict(), change.lines())
 
 
-def unblock(desk: KeyDesk, environment: str, *, name: str) -> None:
-    """Let somebody's certificates in again."""
+def _unblock(world: DoorWorld, desk: KeyDesk, words: KeyWords) -> None:
     from orchestrator.workflows import keys  # noqa: PLC0415
 
-    change = keys.unblock(desk.open(environment, "keys.unblock"), name)
+    change = keys.unblock(world, words.name)
     desk.show(change.as_dict(), change.lines())
 
 
-def show_all(desk: KeyDesk, environment: str) -> None:
-    """Show whose keys are let in and who is kept out."""
+def _list(world: DoorWorld, desk: KeyDesk, _words: KeyWords) -> None:
     from orchestrator.workflows import keys  # noqa: PLC0415
 
-    ring = keys.look(desk.open(environment, "keys.list"))
+    ring = keys.look(world)
     desk.show(ring.as_dict(), ring.lines())
 
 
-def sign(
-    desk: KeyDesk, environment: str, request: SignRequest, *, key: str, output: str, is_confirmed: bool
-) -> None:
-    """Write a certificate for somebody's own key."""
+def _sign(world: DoorWorld, desk: KeyDesk, words: KeyWords) -> None:
     from orchestrator.workflows import sign_key  # noqa: PLC0415
 
-    world = desk.open(environment, "keys.sign")
-    path = _path(key or DEFAULT_KEY, desk.place.environ)
-    target = _path(output, desk.place.environ) if output else certificate_path(path)
+    request = sign_key.SignRequest(words.hours, words.fleets, words.door)
+    path = _path(words.key or DEFAULT_KEY, desk.place.environ)
+    target = _path(words.output, desk.place.environ) if words.output else certificate_path(path)
     public = read_key(path)
     sign_key.openings(world.environment, request)
-    _guard_foreign(target, world, is_chosen=bool(output))
+    _guard_foreign(target, world, is_chosen=bool(words.output))
     with _replacing(target) as file:
-        signed = sign_key.sign(world, public, request, is_confirmed=is_confirmed)
+        signed = sign_key.sign(world, public, request, is_confirmed=words.is_confirmed)
         file.write(f"{signed.certificate}\n")
     lines = (
         f"{target} opens until {signed.valid_until}:",
@@ -106,6 +103,9 @@ def sign(
         f"it is {signed.key_id} in records; ssh-keygen -L -f {target} shows it",
     )
     desk.show({**signed.as_dict(), "file": str(target)}, lines)
+
+
+_ACTIONS = {"add": _add, "remove": _remove, "unblock": _unblock, "list": _list, "sign": _sign}
 
 
 def read_key(path: Path) -> PublicKey:

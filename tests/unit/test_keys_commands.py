@@ -8,17 +8,18 @@ import stat
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orchestrator.commands import keys
+from orchestrator.commands.key_words import KeyWords
 from orchestrator.commands.keys import KeyDesk
 from orchestrator.commands.stacks import Place
 from orchestrator.config.models import Environment
 from orchestrator.errors import ConfigError, Refused, SlipwayError
 from orchestrator.ssh.certificates import new_key_pair, user_certificate
 from orchestrator.workflows.doors.world import DoorWorld
-from orchestrator.workflows.sign_key import SignRequest
 from tests.fakes import START, FakeTemplates
 from tests.unit.key_world import RUN, KeyLab
 
@@ -44,8 +45,8 @@ class Counter:
         self.documents.append(document)
         self.lines += lines
 
-    def sign(self, request: SignRequest | None = None, *, key: str = "", output: str = "") -> None:
-        keys.sign(self.desk, "dev", request or SignRequest(), key=key, output=output, is_confirmed=False)
+    def run(self, verb: str, **words: Any) -> None:
+        keys.run(self.desk, verb, KeyWords(**({"environment": "dev"} | words)))
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_key_of_a_file_is_let_in(counter: Counter, public: Path) -> None:
-    keys.add(counter.desk, "dev", name="ann", key="~/.ssh/id_ed25519.pub", is_replaced=False)
+    counter.run("add", name="ann", key="~/.ssh/id_ed25519.pub")
     assert counter.joined == [("dev", "keys.add")]
     assert (
         counter.lab.parameters.values["/slipway/dev/ssh/keys/ann"].split()[:2]
@@ -80,11 +81,11 @@ def test_key_comes_from_standard_input(
     counter: Counter, public: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(public.read_bytes())))
-    keys.add(counter.desk, "", name="ann", key="-", is_replaced=False)
+    counter.run("add", environment="", name="ann", key="-")
     assert counter.joined == [("sandbox", "keys.add")]
-    keys.show_all(counter.desk, "dev")
-    keys.remove(counter.desk, "dev", name="ann", is_confirmed=False)
-    keys.unblock(counter.desk, "dev", name="ann")
+    counter.run("list")
+    counter.run("remove", name="ann")
+    counter.run("unblock", name="ann")
     assert [each["event"] for each in counter.documents if isinstance(each, dict) and "event" in each] == [
         "key-added",
         "key-removed",
@@ -95,10 +96,10 @@ def test_key_comes_from_standard_input(
 
 def test_missing_key_is_named(counter: Counter, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
-        keys.add(counter.desk, "dev", name="ann", key="~/.ssh/none.pub", is_replaced=False)
+        counter.run("add", name="ann", key="~/.ssh/none.pub")
     assert refused.value.problems == (f"{tmp_path}/.ssh/none.pub: No such file or directory",)
     with pytest.raises(ConfigError, match="--key is missing"):
-        keys.add(counter.desk, "dev", name="ann", key="", is_replaced=False)
+        counter.run("add", name="ann", key="")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_file_that_is_no_key_is_refused(counter: Counter, tmp_path: Path, body: 
     path = tmp_path / "key.pub"
     path.write_bytes(body)
     with pytest.raises(ConfigError) as refused:
-        keys.add(counter.desk, "dev", name="ann", key=str(path), is_replaced=False)
+        counter.run("add", name="ann", key=str(path))
     assert refused.value.problems == (f"{path}: {problem}",)
 
 
@@ -120,7 +121,7 @@ def test_private_key_is_never_repeated_in_a_message(counter: Counter, tmp_path: 
     path, private = tmp_path / "id_ed25519", new_key_pair()[0]
     path.write_text(private, "utf-8")
     with pytest.raises(ConfigError) as refused:
-        keys.add(counter.desk, "dev", name="ann", key=str(path), is_replaced=False)
+        counter.run("add", name="ann", key=str(path))
     assert refused.value.problems == (
         f"{path}: that is a private key, which must never leave its owner's machine",
     )
@@ -128,7 +129,7 @@ def test_private_key_is_never_repeated_in_a_message(counter: Counter, tmp_path: 
 
 
 def test_certificate_is_written_where_ssh_looks_for_it(counter: Counter, public: Path) -> None:
-    counter.sign(SignRequest(fleets=("api",)))
+    counter.run("sign", fleets=("api",))
     path = public.with_name("id_ed25519-cert.pub")
     assert path.read_text("utf-8").startswith("ssh-ed25519-cert-v01@openssh.com AAAA")
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
@@ -143,9 +144,9 @@ def test_certificate_is_written_where_ssh_looks_for_it(counter: Counter, public:
 
 def test_own_certificate_is_renewed(counter: Counter, public: Path) -> None:
     path = public.with_name("id_ed25519-cert.pub")
-    counter.sign()
+    counter.run("sign")
     first = path.read_text("utf-8")
-    counter.sign()
+    counter.run("sign")
     assert path.read_text("utf-8") != first
 
 
@@ -177,10 +178,10 @@ def test_what_another_authority_signed_is_kept(
     path, text = public.with_name("id_ed25519-cert.pub"), make()
     path.write_text(text, "utf-8")
     with pytest.raises(Refused) as refused:
-        counter.sign()
+        counter.run("sign")
     assert refused.value.cause == "the file is no certificate of dev"
     assert (path.read_text("utf-8"), counter.lab.trail.records) == (text, [])
-    counter.sign(output=str(public.with_name("dev")))
+    counter.run("sign", output=str(public.with_name("dev")))
     assert names(public.parent) == ["dev", "id_ed25519-cert.pub", "id_ed25519.pub"]
 
 
@@ -189,15 +190,16 @@ def test_what_another_authority_signed_is_kept(
     [
         {"key": "-"},
         {"output": "/nowhere/at/all"},
-        {"request": SignRequest(hours="99")},
-        {"request": SignRequest(fleets=("none",))},
+        {"door": "window"},
+        {"hours": "99"},
+        {"fleets": ("none",)},
     ],
 )
 def test_nothing_is_signed_or_left_when_the_words_are_wrong(
-    counter: Counter, public: Path, arguments: dict[str, str | SignRequest]
+    counter: Counter, public: Path, arguments: dict[str, Any]
 ) -> None:
     with pytest.raises(SlipwayError) as refused:
-        counter.sign(**arguments)  # type: ignore[arg-type] # names are those of the parameters
+        counter.run("sign", **arguments)
     assert refused.value.exit_code == 3
     assert (counter.lab.authority.signatures, names(public.parent)) == (0, ["id_ed25519.pub"])
 
@@ -206,5 +208,5 @@ def test_key_on_standard_input_is_signed_into_a_file(
     counter: Counter, public: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(public.read_bytes())))
-    counter.sign(key="-", output="~/ann-cert.pub")
+    counter.run("sign", key="-", output="~/ann-cert.pub")
     assert (tmp_path / "ann-cert.pub").read_text("utf-8").startswith("ssh-ed25519-cert-v01@openssh.com ")
