@@ -6,8 +6,10 @@ from __future__ import annotations
 from invoke import Collection
 
 from orchestrator.cli import Context, StackWords, command
+from orchestrator.commands.key_words import KeyWords
 from orchestrator.commands.rollout_words import RolloutWords
 from orchestrator.commands.shell_words import ShellWords
+from orchestrator.commands.tunnel_words import TunnelWords
 
 
 @command(iterable=["server_class"])
@@ -77,6 +79,44 @@ def ssh(  # noqa: PLR0913, PLR0917 - one parameter per flag
     """Open a shell or run a --command on a machine of a --fleet, on --all, an --instance or the --bastion."""
     words = ShellWords(environment, fleet, index, zone, instance, bastion, command, user, all, json)
     context.ssh(words)
+
+
+@command
+def db_tunnel(  # noqa: PLR0913, PLR0917 - one parameter per flag
+    context: Context,
+    environment="",
+    endpoint="reader",
+    via="",
+    local_port="",
+    client=False,
+    exec="",  # noqa: A002 - the flag's name
+    print_dsn=False,
+    user="",
+    iam=False,
+    ttl="",
+    read_only=False,
+    engine="asyncssh",
+    yes=False,
+    json=False,
+):
+    """Open a port of this machine to the database: for any program, for its --client, or to --exec SQL."""
+    words = TunnelWords(
+        environment,
+        endpoint,
+        via,
+        local_port,
+        is_client=client,
+        sql=exec,
+        has_dsn=print_dsn,
+        user=user,
+        is_iam=iam,
+        ttl=ttl,
+        is_read_only=read_only,
+        engine=engine,
+        is_confirmed=yes,
+        as_json=json,
+    )
+    context.db_tunnel(words)
 
 
 @command
@@ -183,6 +223,51 @@ def rollout_history(  # noqa: PLR0913 - one parameter per flag
     context.rollout_history(RolloutWords(environment, fleet, as_json=json), svg=svg, rollout_id=rollout)
 
 
+@command(name="add")
+def keys_add(  # noqa: PLR0913 - one parameter per flag
+    context: Context, environment="", name="", key="", replace=False, json=False
+):
+    """Let a person's own public --key (a file, or - for stdin) into an environment, until it is removed."""
+    words = KeyWords(environment, name, key, is_replaced=replace, as_json=json)
+    context.keys("add", words)
+
+
+@command(name="remove")
+def keys_remove(context: Context, environment="", name="", yes=False, json=False):
+    """End all access of a --name: key, certificates and open sessions, within a minute."""
+    context.keys("remove", KeyWords(environment, name, is_confirmed=yes, as_json=json))
+
+
+@command(name="unblock")
+def keys_unblock(context: Context, environment="", name="", json=False):
+    """Let certificates of a --name in again that was removed."""
+    context.keys("unblock", KeyWords(environment, name, as_json=json))
+
+
+@command(name="list")
+def keys_list(context: Context, environment="", json=False):
+    """Show whose own keys an environment lets in, and who is kept out."""
+    context.keys("list", KeyWords(environment, as_json=json))
+
+
+@command(name="sign", iterable=["fleet"])
+def keys_sign(  # noqa: PLR0913, PLR0917 - one parameter per flag
+    context: Context,
+    environment="",
+    key="",
+    hours="",
+    fleet=None,
+    door="shell",
+    output="",
+    yes=False,
+    json=False,
+):
+    """Write a certificate for your own --key that opens a --door (shell, reader, writer) for some --hours."""
+    fleets = tuple(fleet or ())
+    words = KeyWords(environment, "", key, False, hours, fleets, door, output, yes, json)
+    context.keys("sign", words)
+
+
 @command(name="up")
 def sandbox_up(context: Context, port="", mode="real", simulated=False, seed="", json=False):
     """Start the local AWS region; harmless when it runs. Simulated, its time stands still until told."""
@@ -224,6 +309,7 @@ rollout = Collection(
     rollout_history,
 )
 rollout.add_task(rollout_start, default=True)
+keys = Collection("keys", keys_add, keys_remove, keys_unblock, keys_list, keys_sign)
 namespace = Collection(
     bake_ami,
     gc,
@@ -231,6 +317,7 @@ namespace = Collection(
     drift,
     destroy,
     ssh,
+    db_tunnel,
     diagram,
     demo,
     lint,
@@ -239,5 +326,6 @@ namespace = Collection(
     lock,
     docs,
     rollout,
+    keys,
     Collection("sandbox", sandbox_up, sandbox_down, sandbox_status, sandbox_reset, sandbox_logs),
 )

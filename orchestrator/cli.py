@@ -23,10 +23,12 @@ from invoke.tasks import task
 from orchestrator.errors import ConfigError, Refused, SlipwayError
 
 if TYPE_CHECKING:
+    from orchestrator.commands.key_words import KeyWords
     from orchestrator.commands.rollout_words import RolloutWords
     from orchestrator.commands.rollouts import Desk
     from orchestrator.commands.shell_words import ShellWords
     from orchestrator.commands.stacks import Place
+    from orchestrator.commands.tunnel_words import TunnelWords
     from orchestrator.ports import Templates
     from orchestrator.workflows.world import World
 
@@ -196,6 +198,20 @@ class Context:
         from orchestrator.commands import doors  # noqa: PLC0415
 
         _end_with(doors.ssh(self._place(), words, functools.partial(_show, as_json=words.as_json)))
+
+    def keys(self, verb: str, words: KeyWords) -> None:
+        """Let keys in, keep people out, sign keys, or show them."""
+        from orchestrator.commands import doors, keys  # noqa: PLC0415
+
+        place = self._place()
+        show = functools.partial(_show, as_json=words.as_json)
+        keys.run(keys.KeyDesk(place, functools.partial(doors.join, place), show), verb, words)
+
+    def db_tunnel(self, words: TunnelWords) -> None:
+        """Open a tunnel to the database."""
+        from orchestrator.commands import db_tunnel  # noqa: PLC0415
+
+        _end_with(db_tunnel.db_tunnel(self._place(), words))
 
     def diagram(self, *, network: str, output: str) -> None:
         """Draw a network."""
