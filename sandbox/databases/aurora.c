@@ -17,6 +17,7 @@
 #define AUTHENTICATION 7
 #define AUTHENTICATION_VERSION 0x0202
 #define STABLE 5
+#define READ_ONLY_TEXT 0x0a05 /* a string; neither SET nor the command line changes it */
 #define LICENCE_OTHER 0
 #define OVER_TCP 1
 #define REFUSED 0
@@ -66,6 +67,7 @@ typedef struct {
     void *check;
     void *update;
     void *value;
+    const char *initially;
 } Variable;
 
 typedef struct {
@@ -141,15 +143,15 @@ static int authenticate(Wire *wire, Login *login)
     Connection connection = {0, -1};
     unsigned char *packet;
     size_t length;
-    int got;
+    int is_private, got;
 
     wire->describe(wire, &connection);
     login->password_used = 1;
-    if (connection.protocol != OVER_TCP || wire->write(wire, (const unsigned char *)"", 0) != 0 ||
-        !is_encrypted(connection.socket))
+    if (connection.protocol != OVER_TCP || wire->write(wire, (const unsigned char *)"", 0) != 0)
         return REFUSED;
+    is_private = is_encrypted(connection.socket);
     got = wire->read(wire, &packet);
-    if (got <= 0 || got > LONGEST_TOKEN)
+    if (!is_private || got <= 0 || got > LONGEST_TOKEN)
         return REFUSED;
     length = strnlen((const char *)packet, (size_t)got);
     return is_allowed(login->user, login->user_length, (const char *)packet, length) ? ACCEPTED : REFUSED;
@@ -180,6 +182,29 @@ static int start(void *plugin)
     return 0;
 }
 
+static int refuse(Wire *wire, Login *login)
+{
+    (void)wire;
+    (void)login;
+    return REFUSED;
+}
+
+static char *version, *server_id;
+static Variable of_version = {READ_ONLY_TEXT, "version", "The version of Aurora", NULL, NULL, &version, NULL};
+static Variable of_server = {READ_ONLY_TEXT, "server_id", "The instance", NULL, NULL, &server_id, NULL};
+static Variable *variables[] = {&of_version, &of_server, NULL};
+
+static int fill(void *plugin)
+{
+    (void)plugin;
+    version = getenv("SLIPWAY_VERSION");
+    server_id = getenv("SLIPWAY_MEMBER");
+    return 0;
+}
+
+/* Variables are named after their plugin. This one lets nobody in: of the kinds of plugins, those for
+   authentication fit every release of the server. */
+static Authentication nobody = {AUTHENTICATION_VERSION, NULL, refuse, NULL, NULL};
 static Authentication tokens = {AUTHENTICATION_VERSION, "mysql_clear_password", authenticate, NULL, NULL};
 
 int _maria_plugin_interface_version_ = API_VERSION;
@@ -187,5 +212,7 @@ int _maria_sizeof_struct_st_plugin_ = sizeof(Plugin);
 Plugin _maria_plugin_declarations_[] = {
     {AUTHENTICATION, &tokens, "AWSAuthenticationPlugin", "Slipway", "Accounts whose password is a token of IAM",
      LICENCE_OTHER, start, NULL, 0x0100, NULL, NULL, "1.0", STABLE},
+    {AUTHENTICATION, &nobody, "aurora", "Slipway", "Variables of Aurora", LICENCE_OTHER, fill, NULL, 0x0100, NULL,
+     variables, "1.0", STABLE},
     {0},
 };

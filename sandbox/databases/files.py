@@ -64,6 +64,10 @@ class Files:
             part.replace(target)
         return target
 
+    def forget(self, cluster_id: str, member_id: str) -> None:
+        """Remove a member's data."""
+        shutil.rmtree(self._kept / cluster_id / member_id, ignore_errors=True)
+
     def keep_only(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Remove the data of members and clusters that are gone."""
         kept = set(wanted)

@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-import pymysql
 from moto.ec2.models import ec2_backends
 from moto.rds.models import rds_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
 from sandbox.databases import interfaces, wanted
-from sandbox.databases.accounts import Session, native_hash
 from sandbox.databases.files import Files
+from sandbox.databases.roles import Roles
 from sandbox.databases.servers import Server, ServerPlan, Servers
+from sandbox.databases.tokens import Counters
 from sandbox.databases.wanted import Cluster
 from sandbox.services import Surroundings
 from sandbox.substrate import SubstrateError
@@ -28,10 +27,14 @@ log = logging.getLogger(__name__)
 class Follower:
     """Follows the state, one call at a time. Locks are held one after the other, never two at once."""
 
-    def __init__(self, surroundings: Surroundings, *, servers: Servers, files: Files) -> None:
+    def __init__(
+        self, surroundings: Surroundings, *, servers: Servers, counters: Counters, files: Files
+    ) -> None:
         self._around = surroundings
         self._servers = servers
+        self._counters = counters
         self._files = files
+        self._roles = Roles(files)
         self._names: frozenset[str] = frozenset()
         self._clusters: frozenset[str] = frozenset()
         self._is_settled = False
@@ -40,10 +43,11 @@ class Follower:
     def follow(self) -> bool:
         """Make everything as the state has it now, as far as that goes at once; say whether that is all."""
         clusters = self._read()
+        self._counters.follow(clusters)
         plans = self._place(clusters)
         running = self._run(plans)
         ready = self._settle(clusters, running)
-        self._put_names(clusters, {each.plan.member.resource_id: each.plan for each in ready})
+        self._put_names(clusters, plans, ready)
         self._write_down(each.plan.member.identifier for each in ready)
         self._clear(clusters)
         return len(ready) == sum(len(cluster.members) for cluster in clusters)
@@ -90,37 +94,11 @@ class Follower:
 
     def _settle(self, clusters: Iterable[Cluster], running: list[Server]) -> list[Server]:
         """Give every server its role, and return those that have it."""
-        passwords = {cluster.resource_id: self._password(cluster) for cluster in clusters}
-        for server in running:
-            if server.plan.member.is_writer:
-                self._lead_to(server)
-        return [each for each in running if self._has_role(each, passwords[each.plan.cluster.resource_id])]
-
-    def _lead_to(self, writer: Server) -> None:
-        """Let the cluster's servers find their writer."""
-        link = self._files.running(writer.plan.cluster.resource_id) / "writer.sock"
-        if not link.is_symlink() or Path(link.readlink()) != writer.socket:
-            part = link.with_suffix(".part")
-            part.unlink(missing_ok=True)
-            part.symlink_to(writer.socket)
-            part.replace(link)
-
-    def _has_role(self, server: Server, password: str) -> bool:
-        cluster, is_writer = server.plan.cluster, server.plan.member.is_writer
-        role = (is_writer, cluster.master, native_hash(password))
-        if server.settled == role:
-            return True
-        try:
-            with Session(server.socket) as session:
-                if is_writer:
-                    session.write_for(cluster, password)
-                elif not session.read_from_writer():
-                    return False
-        except pymysql.MySQLError as error:
-            log.debug("%s: %s", server.plan.member.identifier, error)
-            return False
-        server.settled = role
-        return True
+        ready = []
+        for cluster in clusters:
+            of_it = [each for each in running if each.plan.cluster.resource_id == cluster.resource_id]
+            ready += self._roles.settle(cluster, of_it, self._password(cluster))
+        return ready
 
     def _password(self, cluster: Cluster) -> str:
         if cluster.secret_arn is None:
@@ -129,16 +107,22 @@ class Follower:
             value = self._backend(secretsmanager_backends).get_secret_value(cluster.secret_arn, "", "")
         return str(json.loads(value["SecretString"])["password"])
 
-    def _put_names(self, clusters: Iterable[Cluster], ready: Mapping[str, ServerPlan]) -> None:
-        """Let names lead to servers that do what the name says, and to nothing while there is none."""
+    def _put_names(self, clusters: Iterable[Cluster], plans: list[ServerPlan], ready: list[Server]) -> None:
+        """Let names lead to members; the readers' one only to those that have what was written."""
+        placed = {plan.member.resource_id: plan.address for plan in plans}
+        are_ready = {server.plan.member.resource_id for server in ready}
         addresses: dict[str, list[str]] = {}
         for cluster in clusters:
-            of = [ready[each.resource_id] for each in cluster.members if each.resource_id in ready]
-            writers = [plan.address for plan in of if plan.member.is_writer]
-            readers = [plan.address for plan in of if not plan.member.is_writer]
+            of_it = [member for member in cluster.members if member.resource_id in placed]
+            writers = [placed[each.resource_id] for each in of_it if each.is_writer]
+            readers = [
+                placed[each.resource_id]
+                for each in of_it
+                if not each.is_writer and each.resource_id in are_ready
+            ]
             addresses[cluster.endpoint] = writers
             addresses[cluster.reader_endpoint] = readers or writers
-            addresses.update({plan.member.endpoint: [plan.address] for plan in of})
+            addresses.update({each.endpoint: [placed[each.resource_id]] for each in of_it})
         for name in self._names - set(addresses):
             self._around.names.remove(name)
         for name, found in addresses.items():

@@ -13,7 +13,6 @@ from pathlib import Path
 APPLIED = frozenset(
     {
         "character_set_server",
-        "collation_server",
         "connect_timeout",
         "event_scheduler",
         "interactive_timeout",
@@ -37,6 +36,7 @@ APPLIED = frozenset(
 _OWN = {
     "aria_pagecache_buffer_size": "1M",
     "binlog_format": "ROW",
+    "character_set_server": "utf8mb4",
     "expire_logs_days": "0",
     "gtid_strict_mode": "ON",
     "innodb_autoextend_increment": "1",
@@ -67,10 +67,14 @@ def file_options() -> list[str]:
     return [f"--{name.replace('_', '-')}={_OWN[name]}" for name in _OF_FILES]
 
 
+def applied(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return those of a cluster's parameters that its servers take; formulas are for AWS's machines."""
+    return {name: value for name, value in parameters.items() if name in APPLIED and "{" not in value}
+
+
 def configuration(parameters: Mapping[str, str], places: Mapping[str, Path | str | int]) -> str:
     """Return a server's option file. `places` are the settings that are this server's alone."""
-    applied = {name: value for name, value in parameters.items() if name in APPLIED}
-    settings = {**_OWN, **applied, **places}
+    settings = {**_OWN, **applied(parameters), **places}
     lines = [f'{name} = "{_quoted(str(value))}"' for name, value in sorted(settings.items())]
     return "\n".join(["[mariadbd]", *lines, ""])
 

@@ -21,6 +21,9 @@ from sandbox.substrate import Process, Substrate, SubstrateError
 
 log = logging.getLogger(__name__)
 
+# Sockets in a cluster's directory: its writer's, and the one where servers ask whether a token is good.
+WRITER = "writer.sock"
+TOKENS = "tokens.sock"
 _END_TIMEOUT_S = 10.0
 
 
@@ -108,6 +111,13 @@ class Server:
             self.settled = None
             self._start()
 
+    def begin_anew(self) -> None:
+        """Forget all data, which the writer has as well, and start with nothing."""
+        self.ask_to_end()
+        self.end()
+        self._files.forget(self.plan.cluster.resource_id, self.plan.member.resource_id)
+        self.follow(self.plan)
+
     def ask_to_end(self) -> None:
         """Begin an orderly end."""
         if self._process is not None and self._process.poll() is None:
@@ -134,8 +144,10 @@ class Server:
         write(directory / "server.cnf", self._configuration(mounted))
         argv = [
             "env",
-            f"SLIPWAY_WRITER={of_cluster / 'writer.sock'}",
-            f"SLIPWAY_TOKENS={of_cluster / 'tokens.sock'}",
+            f"SLIPWAY_WRITER={of_cluster / WRITER}",
+            f"SLIPWAY_TOKENS={of_cluster / TOKENS}",
+            f"SLIPWAY_VERSION={_aurora_version(cluster.version)}",
+            f"SLIPWAY_MEMBER={member.identifier}",
             "mariadbd",
             f"--defaults-file={directory / 'server.cnf'}",
         ]
@@ -164,3 +176,8 @@ class Server:
                 "socket": self.socket,
             },
         )
+
+
+def _aurora_version(engine_version: str) -> str:
+    """Return Aurora's own part of a version such as 8.0.mysql_aurora.3.08.0."""
+    return engine_version.rpartition("mysql_aurora.")[2]

@@ -17,6 +17,7 @@ from sandbox.balancing.authority import Authority
 from sandbox.databases.files import Files
 from sandbox.databases.following import Follower
 from sandbox.databases.servers import Servers
+from sandbox.databases.tokens import Counters, Judge
 from sandbox.databases.wanted import ENGINE
 from sandbox.services import Surroundings
 from sandbox.simulated import SimulatedSubstrate
@@ -45,6 +46,7 @@ class DatabaseService:
         self._authority = Authority.of_folder(surroundings.folder)
         self._own_folder: tempfile.TemporaryDirectory[str] | None = None
         self._servers: Servers | None = None
+        self._counters: Counters | None = None
         self._follower: Follower | None = None
         self._turn = threading.Lock()
         self._waking = threading.Event()
@@ -67,15 +69,18 @@ class DatabaseService:
             return
         files = Files(self._kept(), self._around.substrate.runtime_dir() / "databases")
         self._servers = Servers(self._around.substrate, files, self._authority)
-        self._follower = Follower(self._around, servers=self._servers, files=files)
+        judge = Judge(self._around.account_id, self._around.region, now=self._around.clock.now)
+        self._counters = Counters(judge, files)
+        self._follower = Follower(self._around, servers=self._servers, counters=self._counters, files=files)
         self._around.clock.after(0.0, self._tick)
 
     def close(self) -> None:
         """End the servers; their data stays."""
         self._is_closed = True
         with self._turn:
-            if self._servers is not None:
+            if self._servers is not None and self._counters is not None:
                 self._servers.close()
+                self._counters.close()
         if self._own_folder is not None:
             self._own_folder.cleanup()
 

@@ -68,6 +68,11 @@ class Guard:
             if denial := deny(wanted, caller.policies, caller.boundary):
                 raise _refusal(call, caller, denial)
 
+    def session_denial(self, session: Any, action: str, resource: str) -> Denial | None:
+        """Return why a role's session may not do what no call of the API asks for; None if it may."""
+        caller = self._caller(session)
+        return deny(Need(action, resource, self._own_keys(caller)), caller.policies, caller.boundary)
+
     def _session(self, access_key: str) -> Any:
         sessions: Any = sts_backends[self._account_id]["aws"]
         return sessions.get_assumed_role_from_access_key(access_key)
@@ -109,7 +114,10 @@ class Guard:
         return next((str(each.arn) for each in every.values() if each.name == found["name"]), resource)
 
     def _keys(self, call: ApiCall, caller: Caller) -> dict[str, str]:
-        return keys_of(call.environ) | {
+        return keys_of(call.environ) | self._own_keys(caller)
+
+    def _own_keys(self, caller: Caller) -> dict[str, str]:
+        return {
             "aws:principalarn": caller.role_arn,
             "aws:principalaccount": self._account_id,
             "aws:requestedregion": self._place.region,

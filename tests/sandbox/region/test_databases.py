@@ -1,0 +1,432 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An Aurora cluster works: real servers in the VPC, reached by name, over TLS, by password and by token."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+
+from sandbox.names import of_checkout
+
+from .conftest import RealRegion, until
+from .database_client import DatabaseClient
+
+pytestmark = pytest.mark.sandbox
+
+NAME = "orders"
+PARAMETERS = {"require_secure_transport": "ON", "tls_version": "TLSv1.2,TLSv1.3", "long_query_time": "3"}
+# What MySQL's and MariaDB's servers answer.
+ACCESS_DENIED, CANNOT_CONNECT, READ_ONLY, NO_PRIVILEGE = 1045, 2003, 1290, 1227
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The cluster, and clients inside and outside of the security group that it admits."""
+
+    region: RealRegion
+    client: DatabaseClient
+    stranger: DatabaseClient
+
+    def describe(self) -> dict[str, Any]:
+        found = self.region.client("rds").describe_db_clusters(DBClusterIdentifier=NAME)
+        return dict(found["DBClusters"][0])
+
+    @property
+    def writer(self) -> str:
+        return str(self.describe()["Endpoint"])
+
+    @property
+    def reader(self) -> str:
+        return str(self.describe()["ReaderEndpoint"])
+
+    def master(self) -> dict[str, str]:
+        """Return the master's login as the managed secret has it."""
+        secret = self.describe()["MasterUserSecret"]["SecretArn"]
+        value = self.region.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+        held = json.loads(value)
+        return {"user": held["username"], "password": held["password"]}
+
+    def ask(self, host: str, *statements: str, **options: Any) -> Any:
+        """Ask as the master."""
+        return self.client.ask(host, *statements, **{**self.master(), **options})
+
+    def token(self, host: str, user: str, session: Any = None) -> str:
+        """Make a token as clients do; by default as the operator."""
+        signer = session or boto3.session.Session("local", "local", region_name="us-east-1")
+        made = signer.client("rds").generate_db_auth_token(DBHostname=host, Port=3306, DBUsername=user)
+        return str(made)
+
+    def pid(self, identifier: str) -> int:
+        """Return the process of a member."""
+        members = self.region.client("rds").describe_db_instances(DBInstanceIdentifier=identifier)
+        resource_id = members["DBInstances"][0]["DbiResourceId"]
+        return until(lambda: pids(resource_id), lambda found: len(found) == 1)[0]  # type: ignore[no-any-return]
+
+
+def pids(part: str) -> list[int]:
+    """Return the database servers with this in their command line."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().decode().split("\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words[0] == "mariadbd" and part in " ".join(words):
+            found.append(int(process.name))
+    return found
+
+
+@pytest.fixture(name="database", scope="module")
+def fixture_database(region: RealRegion, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    directory = tmp_path_factory.mktemp("databases")
+    authority = directory / "ca.pem"
+    with urllib.request.urlopen(f"{region.endpoint}/_slipway/database-ca.pem") as page:  # noqa: S310
+        authority.write_bytes(page.read())
+    names = of_checkout(region.state.path.parent)
+    groups = {name: region.group(f"databases-{name}") for name in ("clients", "strangers", "members")}
+    admitted = {"IpProtocol": "tcp", "FromPort": 3306, "ToPort": 3306}
+    admitted["UserIdGroupPairs"] = [{"GroupId": groups["clients"]}]
+    region.client("ec2").authorize_security_group_ingress(GroupId=groups["members"], IpPermissions=[admitted])
+    machines = {
+        name: region.launch(
+            SecurityGroupIds=[groups[name]], SubnetId=region.subnet("application")["SubnetId"]
+        )["InstanceId"]
+        for name in ("clients", "strangers")
+    }
+    make_cluster(region, groups["members"])
+    clients = [
+        DatabaseClient(names.machine_namespace(machines[name]), directory, authority)
+        for name in ("clients", "strangers")
+    ]
+    yield Database(region, *clients)
+    remove_cluster(region)
+    region.terminate(*machines.values())
+
+
+def make_cluster(region: RealRegion, group_id: str) -> None:
+    rds, ec2 = region.client("rds"), region.client("ec2")
+    tier = [{"Name": "tag:slipway:tier", "Values": ["data"]}]
+    subnets = [each["SubnetId"] for each in ec2.describe_subnets(Filters=tier)["Subnets"]]
+    rds.create_db_subnet_group(DBSubnetGroupName=NAME, DBSubnetGroupDescription="data", SubnetIds=subnets)
+    rds.create_db_cluster_parameter_group(
+        DBClusterParameterGroupName=NAME, DBParameterGroupFamily="aurora-mysql8.0", Description="TLS only"
+    )
+    rds.modify_db_cluster_parameter_group(
+        DBClusterParameterGroupName=NAME,
+        Parameters=[
+            {"ParameterName": name, "ParameterValue": value, "ApplyMethod": "immediate"}
+            for name, value in PARAMETERS.items()
+        ],
+    )
+    rds.create_db_cluster(
+        DBClusterIdentifier=NAME,
+        Engine="aurora-mysql",
+        EngineVersion="8.0.mysql_aurora.3.08.0",
+        DatabaseName="shop",
+        MasterUsername="root_of_shop",
+        ManageMasterUserPassword=True,
+        EnableIAMDatabaseAuthentication=True,
+        DBSubnetGroupName=NAME,
+        DBClusterParameterGroupName=NAME,
+        VpcSecurityGroupIds=[group_id],
+    )
+    for member in ("1", "2"):
+        add_member(region, member)
+
+
+def add_member(region: RealRegion, member: str) -> None:
+    rds, identifier = region.client("rds"), f"{NAME}-{member}"
+    rds.create_db_instance(
+        DBInstanceIdentifier=identifier,
+        DBClusterIdentifier=NAME,
+        Engine="aurora-mysql",
+        DBInstanceClass="db.t4g.medium",
+    )
+    until(
+        lambda: rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0],
+        lambda shown: shown["DBInstanceStatus"] == "available",
+    )
+
+
+def remove_cluster(region: RealRegion) -> None:
+    rds = region.client("rds")
+    folder = region.state.path / "databases"
+    for member in rds.describe_db_clusters(DBClusterIdentifier=NAME)["DBClusters"][0]["DBClusterMembers"]:
+        rds.delete_db_instance(DBInstanceIdentifier=member["DBInstanceIdentifier"], SkipFinalSnapshot=True)
+    rds.delete_db_cluster(DBClusterIdentifier=NAME, SkipFinalSnapshot=True)
+    running = of_checkout(region.state.path.parent).runtime_dir / "databases"
+    until(lambda: pids(str(running)), lambda found: found == [])
+    until(lambda: list(folder.iterdir()), lambda found: found == [])
+    until(lambda: sorted(each.name for each in running.iterdir()), lambda found: found == ["empty", "plugin"])
+    until(lambda: interfaces(region), lambda found: found == [])
+
+
+def interfaces(region: RealRegion) -> list[str]:
+    """Return the subnets in which RDS holds an interface."""
+    ours = [{"Name": "description", "Values": ["RDSNetworkInterface"]}]
+    found = region.client("ec2").describe_network_interfaces(Filters=ours)["NetworkInterfaces"]
+    return sorted(each["AvailabilityZone"] for each in found)
+
+
+@pytest.fixture(name="schema")
+def fixture_schema(database: Database) -> dict[str, str]:
+    """Return the option that leads to a database of the test's own, with an empty table t in it."""
+    name = f"t{time.monotonic_ns()}"
+    made = (f"CREATE DATABASE {name}", f"USE {name}", "CREATE TABLE t (i INT PRIMARY KEY)")
+    assert database.ask(database.writer, *made) == []
+    return {"database": name}
+
+
+def test_what_is_written_at_the_cluster_s_endpoint_is_read_at_the_readers_one(
+    database: Database, schema: dict[str, str]
+) -> None:
+    assert database.ask(database.writer, "INSERT INTO t VALUES (1), (2)", **schema) == []
+    until(
+        lambda: database.ask(database.reader, "SELECT i FROM t ORDER BY i", **schema),
+        lambda rows: rows == [(1,), (2,)],
+    )
+
+
+def test_members_are_in_zones_of_their_own_and_say_who_they_are(database: Database) -> None:
+    assert interfaces(database.region) == ["us-east-1a", "us-east-1b"]
+    question = "SELECT @@aurora_server_id, @@innodb_read_only, @@read_only, @@aurora_version"
+    assert [database.ask(host, question) for host in (database.writer, database.reader)] == [
+        [(f"{NAME}-1", 0, 0, "3.08.0")],
+        [(f"{NAME}-2", 1, 1, "3.08.0")],
+    ]
+
+
+def test_every_member_has_a_name_that_its_certificate_holds(database: Database) -> None:
+    members = database.region.client("rds").describe_db_instances()["DBInstances"]
+    names = [each["Endpoint"]["Address"] for each in members if each["DBClusterIdentifier"] == NAME]
+    suffix = database.writer.partition(".cluster-")[2]
+    assert names == [f"{NAME}-1.{suffix}", f"{NAME}-2.{suffix}"]
+    assert [database.ask(name, "SELECT @@aurora_server_id") for name in names] == [
+        [(f"{NAME}-1",)],
+        [(f"{NAME}-2",)],
+    ]
+
+
+def test_readers_refuse_to_write(database: Database, schema: dict[str, str]) -> None:
+    until(
+        lambda: database.ask(database.reader, "INSERT INTO t VALUES (1)", **schema),
+        lambda answer: answer == READ_ONLY,
+    )
+
+
+def test_only_encrypted_connections_are_taken(database: Database) -> None:
+    assert database.ask(database.writer, "SELECT 1", ssl_disabled=True) == ACCESS_DENIED
+    shown = database.ask(database.writer, "SHOW STATUS LIKE 'Ssl_version'")
+    assert shown == [("Ssl_version", "TLSv1.3")]
+
+
+def test_parameters_of_the_cluster_are_applied(database: Database) -> None:
+    asked = "SELECT @@require_secure_transport, @@tls_version, @@long_query_time"
+    assert database.ask(database.reader, asked) == [(1, "TLSv1.2,TLSv1.3", 3.0)]
+
+
+def test_only_admitted_machines_reach_the_port(database: Database) -> None:
+    login = database.master()
+    assert database.stranger.ask(database.writer, "SELECT 1", **login) == CANNOT_CONNECT
+    assert database.client.ask(database.writer, "SELECT 1", **login) == [(1,)]
+
+
+def test_the_master_makes_users_and_databases_but_commands_no_server(database: Database) -> None:
+    made = ("CREATE DATABASE extra", "CREATE USER helper IDENTIFIED BY 'something-long'")
+    granted = "GRANT ALL ON extra.* TO helper"
+    assert database.ask(database.writer, *made, granted, "SHOW DATABASES LIKE 'extra'") == [("extra",)]
+    assert database.ask(database.writer, "SET GLOBAL read_only = ON") == NO_PRIVILEGE
+    assert database.ask(database.writer, "DROP DATABASE extra", "DROP USER helper") == []
+
+
+def test_a_rotated_password_is_the_one_that_opens(database: Database) -> None:
+    old = database.master()
+    database.region.client("rds").modify_db_cluster(
+        DBClusterIdentifier=NAME, RotateMasterUserPassword=True, ApplyImmediately=True
+    )
+    until(database.master, lambda login: login != old)
+    until(lambda: database.ask(database.writer, "SELECT 1"), lambda answer: answer == [(1,)])
+    assert database.client.ask(database.writer, "SELECT 1", **old) == ACCESS_DENIED
+
+
+@pytest.fixture(name="someone", scope="module")
+def fixture_someone(database: Database) -> str:
+    """Return a user who logs in with tokens."""
+    create = "CREATE USER someone IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'"
+    assert database.ask(database.writer, create, "GRANT SELECT ON shop.* TO someone") == []
+    return "someone"
+
+
+def test_a_token_of_the_operator_opens_every_endpoint(database: Database, someone: str) -> None:
+    def user_at(host: str) -> Any:
+        token = database.token(host, someone)
+        return database.client.ask(host, "SELECT CURRENT_USER()", user=someone, password=token)
+
+    assert user_at(database.writer) == [("someone@%",)]
+    until(lambda: user_at(database.reader), lambda answer: answer == [("someone@%",)])
+
+
+def test_a_token_for_another_user_or_cluster_and_a_forged_one_are_refused(
+    database: Database, someone: str
+) -> None:
+    good = database.token(database.writer, someone)
+    stranger = boto3.session.Session("AKIAGUESSED", "guessed", region_name="us-east-1")
+    refused = {
+        "another user": database.token(database.writer, "root_of_shop"),
+        "another cluster": database.token(f"other-{database.writer}", someone),
+        "no link": "a-password",
+        "forged": good[:-1] + ("0" if good[-1] != "0" else "1"),
+        "unknown key": database.token(database.writer, someone, stranger),
+    }
+    answers = {
+        why: database.client.ask(database.writer, "SELECT 1", user=someone, password=token)
+        for why, token in refused.items()
+    }
+    assert answers == dict.fromkeys(refused, ACCESS_DENIED)
+
+
+def test_an_expired_token_is_refused(database: Database, someone: str) -> None:
+    request = AWSRequest("GET", f"https://{database.writer}:3306/?Action=connect&DBUser={someone}")
+    credentials = boto3.session.Session("local", "local").get_credentials()
+    SigV4QueryAuth(credentials, "rds-db", "us-east-1", expires=6).add_auth(request)
+    token = request.url.removeprefix("https://")
+    ask = lambda: database.client.ask(database.writer, "SELECT 1", user=someone, password=token)  # noqa: E731
+    assert ask() == [(1,)]
+    until(ask, lambda answer: answer == ACCESS_DENIED)
+
+
+def test_a_token_is_not_taken_in_the_clear(database: Database, someone: str) -> None:
+    token = database.token(database.writer, someone)
+    answer = database.client.ask(database.writer, "SELECT 1", user=someone, password=token, ssl_disabled=True)
+    assert answer == ACCESS_DENIED
+
+
+def test_a_role_logs_in_as_the_users_that_its_policy_names(database: Database, someone: str) -> None:
+    iam, sts = database.region.client("iam"), database.region.client("sts")
+    arn = iam.create_role(RoleName="logs-in", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    given = sts.assume_role(RoleArn=arn, RoleSessionName="i-1")["Credentials"]
+    keys = (given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    session = boto3.session.Session(*keys, region_name="us-east-1")
+
+    def answer() -> Any:
+        token = database.token(database.writer, someone, session)
+        return database.client.ask(database.writer, "SELECT 1", user=someone, password=token)
+
+    assert answer() == ACCESS_DENIED
+    cluster = database.describe()["DbClusterResourceId"]
+    user = f"arn:aws:rds-db:us-east-1:123456789012:dbuser:{cluster}/{someone}"
+    statement = {"Effect": "Allow", "Action": "rds-db:connect", "Resource": user}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    iam.put_role_policy(RoleName="logs-in", PolicyName="login", PolicyDocument=json.dumps(policy))
+    assert answer() == [(1,)]
+
+
+def test_mariadb_s_own_client_logs_in_with_a_token(database: Database, someone: str) -> None:
+    token = database.token(database.writer, someone)
+    options = database.client.directory / "client.cnf"
+    lines = (f"host={database.writer}", f"user={someone}", f'password="{token}"', "ssl-verify-server-cert")
+    options.write_text("\n".join(["[client]", *lines, f"ssl-ca={database.client.authority}", ""]), "utf-8")
+    argv = ["mariadb", f"--defaults-file={options}", "--batch", "--skip-column-names", "-e", "SELECT 1"]
+    assert database.client.run(argv) == "1\n"
+
+
+@pytest.mark.parametrize("member", ["1", "2"])
+def test_a_member_that_is_killed_comes_back_with_its_data(
+    database: Database, schema: dict[str, str], member: str
+) -> None:
+    assert database.ask(database.writer, "INSERT INTO t VALUES (7)", **schema) == []
+    killed = database.pid(f"{NAME}-{member}")
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: database.pid(f"{NAME}-{member}"), lambda pid: pid != killed)
+    until(lambda: database.ask(database.writer, "SELECT i FROM t", **schema), lambda rows: rows == [(7,)])
+    until(lambda: database.ask(database.reader, "SELECT i FROM t", **schema), lambda rows: rows == [(7,)])
+    until(
+        lambda: database.ask(database.reader, "SELECT @@aurora_server_id"),
+        lambda rows: rows == [(f"{NAME}-2",)],
+    )
+
+
+def fail_over(database: Database, *, writer: str, reader: str) -> None:
+    """Let a member take over, and wait until both endpoints lead to where they should."""
+    rds, ask = database.region.client("rds"), "SELECT @@aurora_server_id, @@innodb_read_only"
+    rds.failover_db_cluster(DBClusterIdentifier=NAME, TargetDBInstanceIdentifier=f"{NAME}-{writer}")
+    until(
+        lambda: [database.ask(host, ask) for host in (database.writer, database.reader)],
+        lambda rows: rows == [[(f"{NAME}-{writer}", 0)], [(f"{NAME}-{reader}", 1)]],
+    )
+
+
+def test_a_failover_makes_the_reader_the_writer_and_loses_nothing(
+    database: Database, schema: dict[str, str]
+) -> None:
+    assert database.ask(database.writer, "INSERT INTO t VALUES (1)", **schema) == []
+    fail_over(database, writer="2", reader="1")
+    assert database.ask(database.writer, "INSERT INTO t VALUES (2)", **schema) == []
+    fail_over(database, writer="1", reader="2")
+    assert database.ask(database.writer, "SELECT i FROM t ORDER BY i", **schema) == [(1,), (2,)]
+
+
+def test_a_changed_parameter_changes_running_servers(database: Database) -> None:
+    def change(value: str) -> None:
+        parameter = {"ParameterName": "long_query_time", "ParameterValue": value, "ApplyMethod": "immediate"}
+        database.region.client("rds").modify_db_cluster_parameter_group(
+            DBClusterParameterGroupName=NAME, Parameters=[parameter]
+        )
+        until(
+            lambda: [
+                database.ask(at, "SELECT @@GLOBAL.long_query_time")
+                for at in (database.writer, database.reader)
+            ],
+            lambda rows: rows == [[(float(value),)]] * 2,
+        )
+
+    change("5")
+    change(PARAMETERS["long_query_time"])
+
+
+def test_a_member_that_comes_later_has_what_was_written_before(
+    database: Database, schema: dict[str, str]
+) -> None:
+    assert database.ask(database.writer, "INSERT INTO t VALUES (3)", **schema) == []
+    add_member(database.region, "3")
+    host = f"{NAME}-3.{database.writer.partition('.cluster-')[2]}"
+    assert database.ask(host, "SELECT i, @@innodb_read_only FROM t", **schema) == [(3, 1)]
+    rds = database.region.client("rds")
+    gone = database.pid(f"{NAME}-3")
+    rds.delete_db_instance(DBInstanceIdentifier=f"{NAME}-3", SkipFinalSnapshot=True)
+    until(lambda: Path(f"/proc/{gone}").exists(), lambda is_there: not is_there)
+    assert until(lambda: interfaces(database.region), lambda zones: len(zones) == 2) == [
+        "us-east-1a",
+        "us-east-1b",
+    ]
+
+
+def test_no_password_or_key_is_in_a_command_line_or_log(database: Database) -> None:
+    password = database.master()["password"]
+    running = of_checkout(database.region.state.path.parent).runtime_dir / "databases"
+    commands = [Path(f"/proc/{pid}/cmdline").read_text("utf-8") for pid in pids(str(running))]
+    assert len(commands) == 2
+    kept = [
+        *(each for each in (database.region.state.path / "databases").rglob("*") if each.is_file()),
+        *running.rglob("*.log"),
+        *running.rglob("*.cnf"),
+        database.region.state.log,
+    ]
+    holders = [str(each) for each in kept if password.encode() in each.read_bytes()]
+    assert [text for text in commands if password in text] + holders == []
