@@ -14,6 +14,7 @@ from orchestrator.domain.database_door import (
 from orchestrator.domain.stack import NetworkStack, stack_name
 from orchestrator.errors import ConfigError, MachineMissing, NotFound, Refused
 from orchestrator.ports import DoorMachine
+from orchestrator.workflows.account import guard_account
 from orchestrator.workflows.db_tunnel.world import Plan, Request, TunnelWorld
 
 
@@ -22,11 +23,13 @@ def observe_and_plan(world: TunnelWorld, request: Request) -> Plan:
 
     Raises:
         ConfigError: The network has no database, or no such fleet may reach it.
-        Refused: The environment is protected and nobody confirmed, or there is no cluster yet.
+        Refused: The environment is protected and nobody confirmed, the credentials are another account's, or
+            there is no cluster yet.
         MachineMissing: No machine runs that may reach it.
     """
     fleets = _fleets(world, request)
     _confirm(world, request)
+    guard_account(world.doors.environment, world.doors.identity)
     place = _place(world, request.endpoint)
     machines: tuple[DoorMachine, ...] | None = None
     if len(fleets) > 1:
