@@ -46,7 +46,7 @@ class Roles:
         try:
             with Session(server.socket) as session:
                 session.write_for(server.plan.cluster, password, after=positions)
-                session.apply(applied(server.plan.cluster.parameters))
+                _apply(session, server)
         except pymysql.MySQLError as error:
             _wait_for(server, error)
             return False
@@ -79,7 +79,7 @@ def _follow(server: Server) -> bool:
             if server.settled is not None:
                 session.connect_anew()
                 server.settled = None
-            session.apply(applied(server.plan.cluster.parameters))
+            _apply(session, server)
             copy = session.read_from_writer()
     except pymysql.MySQLError as error:
         _wait_for(server, error)
@@ -88,6 +88,13 @@ def _follow(server: Server) -> bool:
         log.warning("%s can't follow its writer and is made anew", server.plan.member.identifier)
         server.begin_anew()
     return copy is Copy.COMPLETE
+
+
+def _apply(session: Session, server: Server) -> None:
+    """Change parameters that are others than those the server has."""
+    wanted = applied(server.plan.cluster.parameters)
+    session.apply({name: value for name, value in wanted.items() if server.parameters.get(name) != value})
+    server.parameters = wanted
 
 
 def _wait_for(server: Server, error: pymysql.MySQLError) -> None:

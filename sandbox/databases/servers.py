@@ -9,13 +9,13 @@ import shutil
 import signal
 import subprocess
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.balancing.authority import Authority
 from sandbox.databases.files import USER, Files, write
-from sandbox.databases.parameters import configuration
+from sandbox.databases.parameters import applied, configuration
 from sandbox.databases.wanted import Cluster, Member
 from sandbox.substrate import Process, Substrate, SubstrateError
 
@@ -90,6 +90,8 @@ class Server:
         self._process: Process | None = None
         # What was made so with the process that runs now; empty for one that has just started.
         self.settled: object = None
+        # The cluster's parameters that the process has.
+        self.parameters: Mapping[str, str] = {}
 
     @property
     def socket(self) -> Path:
@@ -142,6 +144,7 @@ class Server:
         self._own.mkdir(mode=0o700, exist_ok=True)
         shutil.chown(self._own, user=USER, group=USER)
         write(directory / "server.cnf", self._configuration(mounted))
+        self.parameters = applied(cluster.parameters)
         argv = [
             "env",
             f"SLIPWAY_WRITER={of_cluster / WRITER}",

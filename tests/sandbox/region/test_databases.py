@@ -306,9 +306,12 @@ def test_an_expired_token_is_refused(database: Database, someone: str) -> None:
     credentials = boto3.session.Session("local", "local").get_credentials()
     SigV4QueryAuth(credentials, "rds-db", "us-east-1", expires=6).add_auth(request)
     token = request.url.removeprefix("https://")
-    ask = lambda: database.client.ask(database.writer, "SELECT 1", user=someone, password=token)  # noqa: E731
-    assert ask() == [(1,)]
-    until(ask, lambda answer: answer == ACCESS_DENIED)
+
+    def answer() -> Any:
+        return database.client.ask(database.writer, "SELECT 1", user=someone, password=token)
+
+    assert answer() == [(1,)]
+    until(answer, lambda seen: seen == ACCESS_DENIED)
 
 
 def test_a_token_is_not_taken_in_the_clear(database: Database, someone: str) -> None:
