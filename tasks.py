@@ -119,6 +119,18 @@ def db_tunnel(  # noqa: PLR0913, PLR0917 - one parameter per flag
     context.db_tunnel(words)
 
 
+@command(name="write")
+def ssh_config_write(context: Context, environment="", install=False, json=False):
+    """Write a configuration that lets plain ssh, scp, rsync and editors in; --install has ssh include it."""
+    context.ssh_config(environment, is_installed=install, as_json=json)
+
+
+@command(name="refresh")
+def ssh_config_refresh(context: Context, environment="", quiet=False):
+    """Bring the written configuration up to date; ssh itself calls this when it is older than a minute."""
+    context.ssh_config_refresh(environment, is_quiet=quiet)
+
+
 @command
 def diagram(context: Context, network="", output=""):
     """Draw a --network as SVG, to stdout or into the file --output."""
@@ -309,6 +321,8 @@ rollout = Collection(
     rollout_history,
 )
 rollout.add_task(rollout_start, default=True)
+ssh_config = Collection("ssh-config", ssh_config_refresh)
+ssh_config.add_task(ssh_config_write, default=True)
 keys = Collection("keys", keys_add, keys_remove, keys_unblock, keys_list, keys_sign)
 namespace = Collection(
     bake_ami,
@@ -326,6 +340,7 @@ namespace = Collection(
     lock,
     docs,
     rollout,
+    ssh_config,
     keys,
     Collection("sandbox", sandbox_up, sandbox_down, sandbox_status, sandbox_reset, sandbox_logs),
 )

@@ -213,6 +213,19 @@ class Context:
 
         _end_with(db_tunnel.db_tunnel(self._place(), words))
 
+    def ssh_config(self, environment: str, *, is_installed: bool, as_json: bool) -> None:
+        """Write what plain ssh needs."""
+        from orchestrator.commands import ssh_config  # noqa: PLC0415
+
+        show = functools.partial(_show, as_json=as_json)
+        ssh_config.write(self._place(), environment, show, is_installed=is_installed)
+
+    def ssh_config_refresh(self, environment: str, *, is_quiet: bool) -> None:
+        """Bring what plain ssh needs up to date."""
+        from orchestrator.commands import ssh_config  # noqa: PLC0415
+
+        ssh_config.refresh(self._place(), environment, _hide if is_quiet else _show)
+
     def diagram(self, *, network: str, output: str) -> None:
         """Draw a network."""
         if not network:
@@ -365,6 +378,10 @@ def _show(document: object, lines: Sequence[str], *, as_json: bool = False) -> N
         _print_json(document)
     else:
         sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def _hide(document: object, lines: Sequence[str]) -> None:
+    """Show nothing."""
 
 
 @contextmanager
