@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The longest first, so that the last one to end is a short one.
 ROLES = (
     "hardening",
+    "operator_access",
     "api_front",
     "common",
     "fleet_member",

@@ -55,10 +55,11 @@ def test_each_class_has_the_roles_that_its_playbook_needs() -> None:
         for name, each in graph.classes.items()
     }
     assert roles["base"] == {"common", "hardening", "ssh_server", "image_facts", "image_seal"}
-    # It opens a door of the ssh server's, by that role's tasks.
-    assert roles["bastion"] == {"bastion", "ssh_server", "fleet_member", "image_facts", "image_seal"}
-    assert roles["api"] == {"api_front", "fleet_member", "image_facts", "image_seal"}
-    assert roles["worker"] == {"worker_runner", "fleet_member", "image_facts", "image_seal"}
+    # Both that open doors of the ssh server's do it by that role's tasks.
+    ends = {"fleet_member", "operator_access", "ssh_server", "image_facts", "image_seal"}
+    assert roles["bastion"] == {"bastion", *ends}
+    assert roles["api"] == {"api_front", *ends}
+    assert roles["worker"] == {"worker_runner", *ends}
 
 
 def test_a_closure_holds_every_file_of_a_role_but_its_tests_and_its_manual() -> None:

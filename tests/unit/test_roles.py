@@ -51,6 +51,7 @@ def test_the_roles_and_classes_of_the_images_are_there() -> None:
         "hardening",
         "image_facts",
         "image_seal",
+        "operator_access",
         "ssh_server",
         "worker_runner",
     }

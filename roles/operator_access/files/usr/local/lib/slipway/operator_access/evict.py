@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""End the sessions of somebody whose access has ended, with all that they started."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from .sessions import Session
+
+GRACE_S = 3.0
+_SCOPE = re.compile(r"0::(?P<path>/.*/session-[^/]+\.scope)")
+CGROUPS = Path("/sys/fs/cgroup")
+PROC = Path("/proc")
+
+
+def must_go(session: Session, *, blocked: frozenset[str], fingerprints: Iterable[str]) -> bool:
+    """Tell whether a session's access has ended: its name is blocked, or its own key was taken away."""
+    if session.who in blocked:
+        return True
+    return session.door == "key" and session.who is not None and session.fingerprint not in set(fingerprints)
+
+
+def started(pid: int) -> int | None:
+    """Return when a process started, in ticks since the boot, or None where there is none."""
+    try:
+        return int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def is_alive(session: Session) -> bool:
+    """Tell whether the process of a session is still the one that it was."""
+    now = started(session.pid)
+    return now is not None and session.started in (None, now)
+
+
+def end(session: Session, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """End a session: first as a client would, then by force.
+
+    sshd's own process ends last and in good order, so that the journal tells how much was carried.
+    """
+    if not is_alive(session):
+        return
+    others = _processes(session.child or session.pid) - {session.pid}
+    _signal({session.pid}, signal.SIGTERM)
+    _signal(others, signal.SIGHUP)
+    sleep(GRACE_S)
+    _signal(others, signal.SIGKILL)
+    if is_alive(session):
+        _signal({session.pid}, signal.SIGKILL)
+
+
+def _processes(pid: int) -> set[int]:
+    """Return the processes of a login, those that left its terminal among them."""
+    try:
+        found = _SCOPE.search((PROC / str(pid) / "cgroup").read_text())
+        if found is None:
+            return {pid}
+        scope = CGROUPS / found["path"].lstrip("/")
+        return {int(line) for line in (scope / "cgroup.procs").read_text().split()}
+    except (OSError, ValueError):
+        return {pid}
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
