@@ -33,10 +33,11 @@ class BuildFailed:
 
 @dataclass(frozen=True, slots=True)
 class ChainLost:
-    """A way is gone."""
+    """A way is gone. `was_fresh`: it had not lasted, so the next one is not built at once."""
 
     chain: int
     trouble: str
+    was_fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ class Life:
     Attributes:
         clients: Chains by client, `NO_CHAIN` for those who wait.
         failures: Builds that failed in a row.
+        flaps: Ways in a row that did not last.
         reconnects: How often there was no way left, or the standby took over.
     """
 
@@ -139,6 +141,7 @@ class Life:
     standby: int = NO_CHAIN
     is_building: bool = False
     failures: int = 0
+    flaps: int = 0
     reconnects: int = 0
     trouble: str = ""
     clients: Mapping[int, int] = field(default_factory=dict)
@@ -170,8 +173,8 @@ def advance(life: Life, event: Event) -> Step:  # noqa: PLR0911, C901 - a table 
             return _built(life, chain)
         case BuildFailed(trouble, is_final):
             return _failed(life, trouble, is_final=is_final)
-        case ChainLost(chain, trouble):
-            return _lost(life, chain, trouble)
+        case ChainLost():
+            return _lost(life, event)
         case ClientCame(client):
             return _came(life, client)
         case PatienceOver(client):
@@ -215,7 +218,7 @@ def _build_more(life: Life) -> Step:
     is_missing = not life.active or (life.wants_standby and not life.standby)
     if life.is_building or life.is_ending or not is_missing:
         return life, ()
-    return replace(life, is_building=True), (Build(life.failures),)
+    return replace(life, is_building=True), (Build(life.failures + life.flaps),)
 
 
 def _failed(life: Life, trouble: str, *, is_final: bool) -> Step:
@@ -230,18 +233,20 @@ def _failed(life: Life, trouble: str, *, is_final: bool) -> Step:
     return _finish(life) if is_final else _build_more(life)
 
 
-def _lost(life: Life, chain: int, trouble: str) -> Step:
+def _lost(life: Life, event: ChainLost) -> Step:
     """Let the standby take over, or rebuild. Who was served by the lost chain is told by its own channel."""
+    chain = event.chain
+    if chain not in (life.active, life.standby):
+        return life, ()
+    life = replace(life, flaps=life.flaps + 1 if event.was_fresh else 0)
     if chain == life.standby:
         return _build_more(replace(life, standby=NO_CHAIN))
-    if chain != life.active:
-        return life, ()
     if life.state is TunnelState.DRAINING:
         return replace(life, active=NO_CHAIN), ()
     life = replace(life, active=NO_CHAIN, failures=0, reconnects=life.reconnects + 1)
     if life.standby:
         return _activate(replace(life, standby=NO_CHAIN), life.standby)
-    life = replace(life, state=TunnelState.REBUILDING, trouble=trouble)
+    life = replace(life, state=TunnelState.REBUILDING, trouble=event.trouble)
     if life.is_building:
         return life, (Hurry(),)
     return _build_more(life)

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -34,3 +36,16 @@ async def in_thread(function: Callable[[], T], limit_s: float) -> T:
     threading.Thread(target=call, name="tunnel-question", daemon=True).start()
     async with asyncio.timeout(limit_s):
         return await asyncio.wrap_future(outcome)
+
+
+async def numeric(host: str, limit_s: float) -> str:
+    """Return the address of a host. The loop's own look-up would keep the tunnel from closing while it hangs.
+
+    Raises:
+        OSError: It has none, or nobody has told it in time.
+    """
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        found = await in_thread(lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM), limit_s)
+        return str(found[0][4][0])

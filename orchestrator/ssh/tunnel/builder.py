@@ -8,6 +8,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 
 from orchestrator.errors import DoorError, HostKeyChanged, KeyRefused, MachineMissing, SlipwayError
 from orchestrator.ports.doors import Login, Route, Routes, TunnelOptions
@@ -16,6 +17,7 @@ from orchestrator.ssh.tunnel.chain import Chain
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
+_STANDBY_PAUSE_S = 30.0
 # Looking for machines and having a certificate signed are a few calls of AWS, each with retries of its own.
 _ASK_S = 30.0
 _ROUTES_TRIED = 4
@@ -113,20 +115,21 @@ def by_overlap(found: Sequence[Route], avoid: Collection[str]) -> list[Route]:
     return sorted(found, key=lambda route: sum(hop.name in avoid for hop in route.hops))
 
 
-def pause_s(failures: int) -> float:
+def pause_s(failures: int, longest_s: float) -> float:
     """Return how long to wait before the next attempt; jitter keeps many clients from coming all at once."""
-    if failures == 0:
-        return 0.0
-    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(failures - 1, 10))
+    longest = min(longest_s, _FIRST_PAUSE_S * 2 ** min(failures - 1, 10))
     return random.uniform(longest / 2, longest)  # noqa: S311 - no secret
 
 
-async def rest(failures: int, hurry: asyncio.Event) -> None:
-    """Wait before the next attempt, unless there is a hurry."""
-    if failures and not hurry.is_set():
-        try:
-            async with asyncio.timeout(pause_s(failures)):
-                await hurry.wait()
-        except TimeoutError:
-            pass
+async def rest(failures: int, hurry: asyncio.Event, *, is_standby: bool) -> None:
+    """Wait before the next attempt, until there is a hurry.
+
+    Each attempt costs calls of AWS, so what is missing only for the worst case is tried more rarely.
+    """
     hurry.clear()
+    if failures:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(
+                pause_s(failures, _STANDBY_PAUSE_S if is_standby else _LONGEST_PAUSE_S)
+            ):
+                await hurry.wait()

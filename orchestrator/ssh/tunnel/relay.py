@@ -21,9 +21,6 @@ import asyncssh
 from orchestrator.ssh.tunnel.chain import Chain
 
 _HIGH_WATER = 512 * 1024
-# A little less than a packet of ssh: with its header, each piece fits into one packet of the connection
-# around it. Longer ones would be cut in two there, a long packet and a tiny one.
-_PIECE = 32000
 # So long a client may take to notice that the target has closed, before its connection is closed too.
 _LINGER_S = 60.0
 _SEE_OFF_S = 30
@@ -54,6 +51,7 @@ class Relay(asyncio.Protocol):
         self.received = 0
         self.origin = ("127.0.0.1", 0)
         self.chain: Chain | None = None
+        self.had_to_wait = False
         self._house = house
         self._transport: Any = None
         self._far: Far | None = None
@@ -79,11 +77,7 @@ class Relay(asyncio.Protocol):
         if far is None or far.channel.is_closing():
             return  # the target has closed; the client has not noticed yet
         self.sent += len(data)
-        if len(data) <= _PIECE:
-            far.channel.write(data)
-            return
-        for start in range(0, len(data), _PIECE):
-            far.channel.write(data[start : start + _PIECE])
+        far.channel.write(data)
 
     def eof_received(self) -> bool:
         """End the client's half on the other side, and keep the other half."""
@@ -129,6 +123,22 @@ class Relay(asyncio.Protocol):
         """Tell whether the client is gone."""
         return self._is_gone
 
+    @property
+    def has_left(self) -> bool:
+        """Tell whether the client ended its side without a word.
+
+        Asked of clients that had to wait. One that gave up looks so, and the target shall not be bothered
+        with it: a database counts connections without a login, and locks the machine out after some.
+        """
+        sock: socket.socket = self._transport.get_extra_info("socket").dup()
+        with sock:
+            try:
+                return not sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
+
     def hold(self, *, is_chain_slow: bool) -> None:
         """Hold back the client while the chain is congested."""
         self._is_chain_slow = is_chain_slow
@@ -154,8 +164,14 @@ class Relay(asyncio.Protocol):
 
     def end_target(self) -> None:
         """End the target's half, after all that it has said."""
-        if not self._is_gone:
+        if self._is_gone:
+            return
+        try:
             self._transport.write_eof()
+        except (
+            OSError
+        ):  # the client is gone, and the transport has not noticed; the chain must not hear of it
+            self._transport.abort()
 
     def slow_target(self, is_slow: bool) -> None:
         """Hold back the client while the target does not take more."""
@@ -168,9 +184,9 @@ class Relay(asyncio.Protocol):
         Closing at once would be a reset if the client has just sent something, and take away what it has
         not read yet.
         """
+        self.end_target()
         if self._is_gone:
             return
-        self._transport.write_eof()
         self._hold()
         if self._has_ended:
             self._transport.close()

@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import logging
 import socket
+import time
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any
@@ -43,6 +44,8 @@ from orchestrator.ssh.tunnel.failures import reason, target_failure
 from orchestrator.ssh.tunnel.listener import BACKLOG
 from orchestrator.ssh.tunnel.relay import Far, Relay
 
+# A way that is lost sooner has not lasted: the next one is not built at once.
+_FRESH_S = 5.0
 _CLEAN_UP_S = 0.5
 _ROUNDS = 5
 
@@ -114,6 +117,7 @@ class Supervisor:
         self._timers[relay.number] = loop.call_later(
             self._options.patience_s, self._happen, PatienceOver(relay.number)
         )
+        relay.had_to_wait = not self._life.active
         self._happen(ClientCame(relay.number))
 
     def client_served(self, relay: Relay) -> None:
@@ -136,7 +140,8 @@ class Supervisor:
         if chain.number == self._life.active:
             self._lost_hops = frozenset(hop.name for hop in chain.route.hops)
         self._chains.pop(chain.number, None)
-        self._happen(ChainLost(chain.number, why))
+        was_fresh = time.monotonic() - chain.ready_s < _FRESH_S
+        self._happen(ChainLost(chain.number, why, was_fresh))
 
     def _happen(self, event: Event) -> None:
         self._life, actions = advance(self._life, event)
@@ -167,7 +172,7 @@ class Supervisor:
 
     async def _build(self, failures: int) -> None:
         """Build a chain, the standby through other machines than the active one where there are any."""
-        await rest(failures, self._hurry)
+        await rest(failures, self._hurry, is_standby=bool(self._life.active))
         active = self._chains.get(self._life.active)
         avoid = {hop.name for hop in active.route.hops} if active else self._lost_hops
         is_first = self._life.state is TunnelState.CONNECTING
@@ -197,13 +202,18 @@ class Supervisor:
         try:
             async with asyncio.timeout(self._options.connect_timeout_s):
                 channel = await chain.open_channel(asyncssh.SSHTCPSession)
-        except (asyncssh.Error, OSError) as exc:
-            await chain.close()
-            raise NotBuilt(target_failure(chain.route, exc), is_final=True) from exc
+        except BaseException as exc:
+            chain.abort()
+            if isinstance(exc, (asyncssh.Error, OSError)):
+                raise NotBuilt(target_failure(chain.route, exc), is_final=True) from exc
+            raise
         channel.close()
 
     async def _serve(self, relay: Relay, chain: Chain) -> None:
         """Open a channel for a client. Without one it is as if the target had refused the client."""
+        if relay.had_to_wait and relay.has_left:
+            relay.reset()
+            return
         relay.chain = chain
         try:
             await chain.open_channel(lambda: Far(relay, chain), relay.origin)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 import socket
 import threading
-from collections.abc import Coroutine, Iterator
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -135,11 +137,15 @@ class Machine:
 
 
 class Target:
-    """What is behind the machines: it sends back what comes, and after the end of it its digest."""
+    """What is behind the machines: it sends back what comes, and after the end of it its digest.
+
+    Or it `says` something and closes.
+    """
 
     def __init__(self, world: Threaded) -> None:
         self._world = world
         self.accepted = 0
+        self.says = b""
         self.writers: set[asyncio.StreamWriter] = set()
         self.start()
 
@@ -160,11 +166,15 @@ class Target:
         self.writers.add(writer)
         digest = hashlib.sha256()
         with suppress(ConnectionError):
-            while data := await reader.read(65536):
+            if self.says:
+                writer.write(self.says)
+                await writer.drain()
+            while not self.says and (data := await reader.read(65536)):
                 digest.update(data)
                 writer.write(data)
                 await writer.drain()
-            writer.write(digest.digest())
+            if not self.says:
+                writer.write(digest.digest())
             await writer.drain()
         self.writers.discard(writer)
         writer.close()
@@ -276,10 +286,21 @@ class SshWorld:
         self.threaded.close()
 
 
+def chance(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - the same each time
+
+
 @contextmanager
 def client(address: tuple[str, int], timeout_s: float = _LIMIT_S) -> Iterator[socket.socket]:
     with socket.create_connection(address, timeout=timeout_s) as connection:
         yield connection
+
+
+def until(is_so: Callable[[], bool], limit_s: float = _LIMIT_S) -> None:
+    deadline = time.monotonic() + limit_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 def read_all(connection: socket.socket) -> bytes:
