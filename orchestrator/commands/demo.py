@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.commands.stacks import Place, bring_up, choose, join
+from orchestrator.commands.tunnel_words import ENGINES
 from orchestrator.workflows.provision.world import Network
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def demo(place: Place, world: World) -> Shown:
 
 def _show(place: Place, world: World, demo_world: DemoWorld) -> Shown:
     """Try the environment while the next images are baked, then roll them out."""
-    from orchestrator.commands import rollout_world  # noqa: PLC0415
+    from orchestrator.commands import db_tunnel, rollout_world  # noqa: PLC0415
     from orchestrator.console.rollout import rollout_view  # noqa: PLC0415
     from orchestrator.workflows import demo as workflow  # noqa: PLC0415
 
@@ -55,7 +56,9 @@ def _show(place: Place, world: World, demo_world: DemoWorld) -> Shown:
         )
         with workflow.baking(world, workflow.variants_wanted(rollouts), view) as variants:
             shown = workflow.show(demo_world, view)
-            return replace(shown, rolled=workflow.roll_both(rollouts, variants, view))
+            view.step("demo", "querying the database through the double tunnel")
+            queried = workflow.query(db_tunnel.join(place, world.environment, ENGINES[0]), view)
+            return replace(shown, queried=queried, rolled=workflow.roll_both(rollouts, variants, view))
 
 
 def _load(world: World) -> Load:

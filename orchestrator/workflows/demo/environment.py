@@ -16,6 +16,7 @@ from orchestrator.config.models import Environment
 from orchestrator.domain.stack import EnvironmentStack, NetworkStack, stack_name
 from orchestrator.errors import Stranded
 from orchestrator.ports import Balancers, Messages, Objects, Reporter, Stacks, Web, WebAnswer
+from orchestrator.workflows.demo.doors import Queried
 from orchestrator.workflows.demo.rollouts import Rolled
 
 STEPS = 4
@@ -55,6 +56,7 @@ class Shown:
     worker: str
     variants: Sequence[str]
     endpoint_url: str
+    queried: Queried | None = None
     rolled: tuple[Rolled, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
@@ -66,6 +68,7 @@ class Shown:
             "worker": self.worker,
             "variants": list(self.variants),
             "closed_ports": list(CLOSED_PORTS),
+            "database": self.queried and self.queried.as_dict(),
             "rollouts": [each.as_dict() for each in self.rolled],
         }
 
@@ -80,12 +83,15 @@ class Shown:
             f"  job      done by worker {self.worker}, told through the events topic",
             f"  photo    uploaded, and turned into {', '.join(self.variants)}",
             f"  doors    ports {closed} of the balancer are closed",
+            *(f"  database {line}" for line in (self.queried.lines() if self.queried else ())),
             *(f"  rollout  {each.line()}" for each in self.rolled),
             "",
             "Look around:",
             "  ./inv sandbox.status                           what runs",
             f"  curl -so ca.pem {self.endpoint_url}/_slipway/ca.pem",
             f"  {fetch}",
+            "  ./inv ssh --fleet api                          a shell on a private machine",
+            "  ./inv db-tunnel --client                       the mysql client on the private database",
             "  ./inv provision --environment sandbox --dry-run  what a change of the files would do",
             "  ./inv drift --all                              what differs from the stacks",
             "  ./inv rollout.history --environment sandbox --fleet api",
