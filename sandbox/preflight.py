@@ -41,6 +41,7 @@ ip link add name probe0 type bridge
 ip link add name probe1 type veth peer name probe2
 ip link set dev probe1 master probe0
 """
+_INCLUDE = "#include <sys/un.h>\n"
 _RULES = """\
 table inet probe {
   chain a { type filter hook prerouting priority raw; policy drop; ct state established accept; }
@@ -71,7 +72,7 @@ def missing() -> tuple[Missing, ...]:
     if absent:
         packages = " ".join(sorted({_PROGRAMS[program] for program in absent}))
         return (Missing(f"no {', '.join(absent)}", f"install {packages}"),)
-    found = (_network(), _firewall(), _overlay(), *_cgroups())
+    found = (_network(), _firewall(), _overlay(), _headers(), *_cgroups())
     return tuple(each for each in found if each is not None)
 
 
@@ -109,6 +110,13 @@ def _overlay() -> Missing | None:
     return _attempt(mount, Missing("overlay mounts", "this kernel or the disk under /var/lib has none"))
 
 
+def _headers() -> Missing | None:
+    return _attempt(
+        lambda: process.run(["tcc", "-E", "-"], action="read C headers", stdin=_INCLUDE),
+        Missing("C headers", "install libc6-dev"),
+    )
+
+
 def _cgroups() -> tuple[Missing, ...]:
     return cgroups_missing(_CGROUP_ROOT)
 
@@ -132,7 +140,7 @@ def _in_new_namespaces(script: str, *, stdin: str | None = None) -> None:
     )
 
 
-def _attempt(probe: Callable[[], None], failure: Missing) -> Missing | None:
+def _attempt(probe: Callable[[], object], failure: Missing) -> Missing | None:
     try:
         probe()
     except SubstrateError as exc:
