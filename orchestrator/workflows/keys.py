@@ -174,7 +174,8 @@ def _recorded(world: DoorWorld, event: str, name: str, fingerprint: str) -> Iter
     try:
         write_record(world, event, {"name": name, "key_fingerprint": fingerprint})
     except AwsError as error:
-        error.state = f"it is done ({event} {name}), but not in the records: tell who keeps them"
+        found = error.state or "it is not in the records"
+        error.state = f"it is done ({event} {name}), but {found}: tell who keeps them"
         raise
 
 

@@ -125,7 +125,7 @@ class TestAdd:
         with pytest.raises(AwsError) as failed:
             keys.add(lab.world, "bob", bob)
         assert failed.value.state == (
-            "it is done (key-added bob), but not in the records: tell who keeps them"
+            "it is done (key-added bob), but it is not in the records: tell who keeps them"
         )
         assert f"{KEYS}/bob" in lab.parameters.values
 
