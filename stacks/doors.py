@@ -6,7 +6,7 @@ makes somebody an operator for machines, so only operators may sign, and machine
 
 Records of who went where are in a log group, for looking into, and below `access/` of the logs bucket, for
 keeping. Machines can add to both and read neither; each fleet has streams of its own, so that what one tells
-is not told by another.
+is not told by another. The log group only grows: nobody here can change or remove what it holds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stacks.database import PORT, cluster_identifier
 from stacks.inputs import EnvironmentInputs
 from stacks.machine_access import database_user, reaches_database
 from stacks.parts import add_log_group
-from stacks.policies import ACCESS_RECORDS, arn, asset_arn, log_group_arn
+from stacks.policies import ACCESS_RECORDS, OPERATORS_RECORDS, arn, asset_arn, log_group_arn
 from stacks.policy import Statement, account, allow, document
 from stacks.stack import NetworkStack, logical, output
 
@@ -82,7 +82,8 @@ def operator_statements(inputs: EnvironmentInputs) -> list[Statement]:
             [asset_arn(environment, "logs")],
             condition={"StringLike": {"s3:prefix": ACCESS_RECORDS}},
         ),
-        allow(["s3:GetObject", "s3:PutObject"], [asset_arn(environment, "logs", ACCESS_RECORDS)]),
+        allow(["s3:GetObject"], [asset_arn(environment, "logs", ACCESS_RECORDS)]),
+        allow(["s3:PutObject"], [asset_arn(environment, "logs", OPERATORS_RECORDS)]),
     ]
     if uses_database(inputs):
         statements += _database_statements(inputs)

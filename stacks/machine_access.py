@@ -17,7 +17,7 @@ from orchestrator.config.fleets import Fleet
 from orchestrator.domain.door import access_log_group
 from stacks.inputs import EnvironmentInputs
 from stacks.policies import (
-    ACCESS_RECORDS,
+    MACHINES_RECORDS,
     arn,
     asset_arn,
     log_group_arn,
@@ -107,7 +107,7 @@ def _door_statements(inputs: EnvironmentInputs, name: str) -> list[Statement]:
             ["logs:CreateLogStream", "logs:PutLogEvents"],
             [log_group_arn(environment, group, f"log-stream:{name}/*")],
         ),
-        allow(["s3:PutObject"], [asset_arn(environment, "logs", ACCESS_RECORDS)]),
+        allow(["s3:PutObject"], [asset_arn(environment, "logs", MACHINES_RECORDS)]),
     ]
 
 

@@ -16,8 +16,9 @@ from stacks.stack import bucket_name
 if TYPE_CHECKING:
     from orchestrator.config.models import Environment
 
-# Where the logs bucket has the records of who went through which door.
-ACCESS_RECORDS = "access/*"
+# Where the logs bucket has the records of who went through which door, of machines and of operators: they are
+# told apart by the name after the day, so neither can write over what the other told.
+ACCESS_RECORDS, MACHINES_RECORDS, OPERATORS_RECORDS = "access/*", "access/*/i-*", "access/*/operators-*"
 
 
 def arn(environment: Environment, service: str, resource: str) -> str:

@@ -80,6 +80,7 @@ TABLE = {
     ("s3:PutObject", "arn:aws:s3:::slipway-{e}-logs-{account}/access/2030/01/02/i-1-s.json"): EVERY,
     ("s3:GetObject", "arn:aws:s3:::slipway-{e}-logs-{account}/access/2030/01/02/i-1-s.json"): set(),
     ("s3:DeleteObject", "arn:aws:s3:::slipway-{e}-logs-{account}/access/2030/01/02/i-1-s.json"): set(),
+    ("s3:PutObject", "arn:aws:s3:::slipway-{e}-logs-{account}/access/2030/01/02/operators-s.json"): set(),
     ("s3:ListBucket", "arn:aws:s3:::slipway-{e}-logs-{account}"): set(),
     ("s3:PutObject", "arn:aws:s3:::slipway-{e}-logs-{account}/s3/config/x"): set(),
     ("s3:GetObject", "arn:aws:s3:::slipway-{e}-bundles-{account}/levels/1.tar.zst"): {
@@ -150,7 +151,7 @@ def test_a_machine_reaches_no_other_environment(own: str, other: str, fleet: str
         ("ssm:GetParameter", f"{path}/{{}}/host-keys/{fleet}/i-1"),
         ("kms:GetPublicKey", "<slipway-{}-access.AuthorityArn>"),
         ("logs:PutLogEvents", f"{logs}:/slipway/{{}}/access:log-stream:{fleet}/i-1"),
-        ("s3:PutObject", f"arn:aws:s3:::slipway-{{}}-logs-{account}/access/i-1.json"),
+        ("s3:PutObject", f"arn:aws:s3:::slipway-{{}}-logs-{account}/access/2030/01/02/i-1.json"),
         ("autoscaling:CompleteLifecycleAction", f"{group}-{{}}-{fleet}"),
     }
     granted = statements(own, fleet)
