@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -13,10 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from orchestrator.config.fleets import Fleet
 from orchestrator.config.models import Environment
-from orchestrator.errors import AwsError
 from orchestrator.ssh.certificates import OpenSshCertificates
 from orchestrator.workflows.doors.world import DoorWorld
-from tests.fakes import ACCOUNT, FakeClock, FakeIdentity, FakeParameters
+from tests.fakes import ACCOUNT, FakeAuditTrail, FakeClock, FakeIdentity, FakeParameters
 
 RUN = "keys-20260101T120000-abcdef"
 
@@ -28,7 +27,7 @@ def authority_key() -> rsa.RSAPrivateKey:
 
 
 class LocalAuthority:
-    """An authority whose key is here."""
+    """An authority whose key is here, and as long as machines want it."""
 
     def __init__(self) -> None:
         self.signatures = 0
@@ -47,27 +46,19 @@ class LocalAuthority:
 
 
 @dataclass
-class Trail:
-    """An audit trail that keeps what it is told, or fails."""
-
-    records: list[tuple[str, dict[str, object]]] = field(default_factory=list)
-    is_broken: bool = False
-
-    def write(self, record: Mapping[str, object], *, key: str) -> None:
-        if self.is_broken:
-            raise AwsError("logs", "PutLogEvents", "AccessDeniedException", "no")
-        self.records.append((key, dict(record)))
-
-
-@dataclass
 class KeyLab:
     """The fakes, and the worlds that are made of them."""
 
     is_protected: bool = False
 
+    @property
+    def records(self) -> list[tuple[str, Mapping[str, object]]]:
+        """Return what is kept of what was done, by the names of its objects."""
+        return list(self.trail.objects.items())
+
     def __post_init__(self) -> None:
         self.clock, self.parameters, self.identity = FakeClock(), FakeParameters(), FakeIdentity()
-        self.authority, self.trail = LocalAuthority(), Trail()
+        self.authority, self.trail = LocalAuthority(), FakeAuditTrail()
         self.environment = Environment(
             name="dev",
             network="nonproduction",

@@ -180,7 +180,7 @@ def test_what_another_authority_signed_is_kept(
     with pytest.raises(Refused) as refused:
         counter.run("sign")
     assert refused.value.cause == "the file is no certificate of dev"
-    assert (path.read_text("utf-8"), counter.lab.trail.records) == (text, [])
+    assert (path.read_text("utf-8"), counter.lab.records) == (text, [])
     counter.run("sign", output=str(public.with_name("dev")))
     assert names(public.parent) == ["dev", "id_ed25519-cert.pub", "id_ed25519.pub"]
 

@@ -21,7 +21,7 @@ from tests.unit.key_world import RUN, KeyLab
 
 KEYS, BLOCKED = "/slipway/dev/ssh/keys", "/slipway/dev/ssh/blocked"
 NOON = "2026-01-01T12:00:00Z"
-FOLDER = f"2026/01/01/operators-{RUN}"
+FOLDER = f"access/2026/01/01/operators-{RUN}"
 
 
 def key(comment: str = "bob@laptop") -> PublicKey:
@@ -59,7 +59,7 @@ class TestAdd:
         assert change.lines() == (
             f"bob is let in with ed25519 {bob.fingerprint}: machines know it within a minute",
         )
-        assert lab.trail.records == [record("key-added", name="bob", key_fingerprint=bob.fingerprint)]
+        assert lab.records == [record("key-added", name="bob", key_fingerprint=bob.fingerprint)]
 
     def test_again_changes_nothing_and_says_so(self, lab: KeyLab, bob: PublicKey) -> None:
         keys.add(lab.world, "bob", bob)
@@ -67,7 +67,7 @@ class TestAdd:
         lab.clock.advance(60)
         change = keys.add(lab.world, "bob", replace(bob, comment="another"))
         assert (change.event, change.lines()) == ("", ("bob has that key already",))
-        assert (lab.parameters.values, len(lab.trail.records)) == (before, 1)
+        assert (lab.parameters.values, len(lab.records)) == (before, 1)
 
     def test_who_was_kept_out_is_let_in(self, lab: KeyLab, bob: PublicKey) -> None:
         lab.parameters.values[f"{BLOCKED}/bob"] = NOON
@@ -121,7 +121,7 @@ class TestAdd:
         assert lab.parameters.values == {f"{KEYS}/bob": "theirs", f"{BLOCKED}/bob": NOON}
 
     def test_missing_record_is_told(self, lab: KeyLab, bob: PublicKey) -> None:
-        lab.trail.is_broken = True
+        lab.trail.has_log_group = False
         with pytest.raises(AwsError) as failed:
             keys.add(lab.world, "bob", bob)
         assert failed.value.state == (
@@ -139,7 +139,7 @@ class TestRemove:
             f"bob's key {bob.fingerprint} is gone; bob is blocked: machines know it within a minute",
             "certificates whose key id begins with bob/ are refused then, and bob's sessions end",
         )
-        assert lab.trail.records[-1] == record("key-removed", name="bob", key_fingerprint=bob.fingerprint)
+        assert lab.records[-1] == record("key-removed", name="bob", key_fingerprint=bob.fingerprint)
 
     def test_doors_are_shut_before_the_key_goes(self, lab: KeyLab, bob: PublicKey) -> None:
         keys.add(lab.world, "bob", bob)
@@ -162,7 +162,7 @@ class TestRemove:
         lab.clock.advance(3600)
         change = keys.remove(lab.world, "bob", is_confirmed=False)
         assert (change.event, change.lines()) == ("", (f"bob is blocked since {NOON}",))
-        assert (lab.parameters.values, len(lab.trail.records)) == ({f"{BLOCKED}/bob": NOON}, 1)
+        assert (lab.parameters.values, len(lab.records)) == ({f"{BLOCKED}/bob": NOON}, 1)
 
     def test_broken_key_goes_as_well(self, lab: KeyLab) -> None:
         lab.parameters.values[f"{KEYS}/bob"] = "nonsense"
@@ -188,11 +188,11 @@ class TestUnblock:
             f"bob was blocked since {NOON}, and no longer is: machines know it within a minute",
         )
         assert lab.parameters.values == {}
-        assert lab.trail.records[-1] == record("key-unblocked", name="bob", key_fingerprint="")
+        assert lab.records[-1] == record("key-unblocked", name="bob", key_fingerprint="")
 
     def test_who_is_not_blocked_stays_so(self, lab: KeyLab) -> None:
         change = keys.unblock(lab.world, "bob")
-        assert (change.event, change.lines(), lab.trail.records) == ("", ("bob is not blocked",), [])
+        assert (change.event, change.lines(), lab.records) == ("", ("bob is not blocked",), [])
 
 
 def test_all_keys_and_blocked_names_are_shown(lab: KeyLab) -> None:
@@ -271,7 +271,7 @@ def test_another_accounts_credentials_change_nothing(lab: KeyLab, bob: PublicKey
     ):
         with pytest.raises(Refused, match="the credentials are of account 999999999999"):
             act()
-    assert (lab.parameters.calls, lab.authority.signatures, lab.trail.records) == ([], 0, [])
+    assert (lab.parameters.calls, lab.authority.signatures, lab.records) == ([], 0, [])
 
 
 class TestSign:
@@ -293,7 +293,7 @@ class TestSign:
             "valid_until": "2026-01-01T14:00:00Z",
             "key_fingerprint": bob.fingerprint,
         }
-        assert lab.trail.records == [
+        assert lab.records == [
             record(
                 "key-signed",
                 principals=list(principals),
@@ -311,7 +311,7 @@ class TestSign:
         assert lab.authority.signatures == 0
 
     def test_nobody_gets_one_that_is_not_in_the_records(self, lab: KeyLab, bob: PublicKey) -> None:
-        lab.trail.is_broken = True
+        lab.trail.has_log_group = False
         with pytest.raises(AwsError):
             sign(lab.world, bob, SignRequest(), is_confirmed=True)
 
