@@ -218,6 +218,7 @@ class Supervisor:
         try:
             await chain.open_channel(lambda: Far(relay, chain), relay.origin)
         except (asyncssh.Error, OSError) as exc:
+            await asyncio.sleep(0)  # if the connection is closed, the library tells the chain a moment later
             if relay.is_gone:
                 return
             if chain.is_over:

@@ -43,6 +43,7 @@ class Threaded:
         self.loop.close()
 
     async def _cancel_all(self) -> None:
+        await asyncio.sleep(0.01)  # what has just arrived is begun, or the library complains
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -70,7 +71,37 @@ class _Server(asyncssh.SSHServer):
         return True
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
-        return self._machine.opens is None or (dest_host, dest_port) in self._machine.opens
+        if self._machine.opens is not None and (dest_host, dest_port) not in self._machine.opens:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
+        # The library's own forwarding leaves sockets behind when connections die in the middle of it.
+        try:
+            sock = socket.create_connection((dest_host, dest_port))
+        except OSError as exc:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, str(exc.strerror)) from exc
+        self._machine.sockets.append(sock)
+        return lambda reader, writer: _forward(sock, reader, writer)
+
+
+async def _forward(sock: socket.socket, reader: Any, writer: Any) -> None:
+    far_reader, far_writer = await asyncio.open_connection(sock=sock)
+    try:
+        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        far_writer.close()
+        writer.close()
+    except (OSError, asyncssh.Error):
+        far_writer.transport.abort()
+        writer.channel.abort()
+    except BaseException:
+        far_writer.transport.abort()
+        raise
+
+
+async def _copy(reader: Any, writer: Any) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()
 
 
 @dataclass(eq=False)
@@ -85,7 +116,9 @@ class Machine:
     port: int = 0
     key: asyncssh.SSHKey = field(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
     published: tuple[str, ...] = ()
+    more_keys: list[asyncssh.SSHKey] = field(default_factory=list)
     connections: set[Any] = field(default_factory=set)
+    sockets: list[socket.socket] = field(default_factory=list)
     _acceptor: Any = None
 
     def start(self) -> None:
@@ -99,7 +132,7 @@ class Machine:
             "127.0.0.1",
             self.port,
             server_factory=lambda: _Server(self),
-            server_host_keys=[self.key],
+            server_host_keys=[self.key, *self.more_keys],
             authorized_client_keys=asyncssh.import_authorized_keys(trusted),
             encryption_algs=["aes128-gcm@openssh.com"],
             compression_algs=["none"],
@@ -188,7 +221,7 @@ class Hole:
         self._to = port
         self._flows = asyncio.Event()
         self._flows.set()
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._server = world.run(asyncio.start_server(self._accept, "127.0.0.1", 0))
         self.port: int = self._server.sockets[0].getsockname()[1]
 
@@ -197,13 +230,21 @@ class Hole:
         self._world.loop.call_soon_threadsafe(self._flows.clear)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._flows.wait()
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._flows.wait()
+            await self._forward(reader, writer)
+        finally:
+            self._tasks.discard(task)
+            writer.transport.abort()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
-        self._writers |= {writer, far_writer}
         try:
             await asyncio.gather(self._copy(reader, far_writer), self._copy(far_reader, writer))
         finally:
-            writer.transport.abort()
             far_writer.transport.abort()
 
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -219,6 +260,9 @@ class Hole:
 
     async def _close(self) -> None:
         self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 def certificate(login_key: asyncssh.SSHKey) -> str:
@@ -277,13 +321,20 @@ class SshWorld:
         self.holes.append(Hole(self.threaded, machine.port))
         return self.holes[-1]
 
-    def close(self) -> None:
+    def close_holes(self) -> None:
         for hole in self.holes:
             hole.close()
+        self.holes.clear()
+
+    def close(self) -> None:
+        self.close_holes()
         for machine in self.machines:
             machine.stop()
         self.target.stop()
         self.threaded.close()
+        for machine in self.machines:
+            for sock in machine.sockets:
+                sock.close()
 
 
 def chance(seed: int) -> random.Random:
