@@ -56,4 +56,5 @@ def main() -> None:
         syslog.syslog(f"session {pid} sent {counts[0][0]} received {counts[0][1]}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -29,9 +29,9 @@ def main() -> None:
     elif options.what == "publish":
         # Only here: it takes longer to import than all the rest takes to run.
         from .cloud import Cloud  # noqa: PLC0415
-        from .publish import HostKeys  # noqa: PLC0415
+        from .publish import HostKeys, publish_at_boot  # noqa: PLC0415
 
-        HostKeys(Cloud(machine)).publish(options.limit_s)
+        publish_at_boot(HostKeys(Cloud(machine)), options.limit_s)
     else:
         from .watch import watch  # noqa: PLC0415
 
@@ -53,4 +53,5 @@ def _machine(limit_s: float) -> Machine | None:
         waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE_S)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from .keys import from_subject_public_key_info
 from .machine import Machine
@@ -34,6 +34,7 @@ class Cloud:
         self._machine = machine
         self._prefix = f"/slipway/{machine.environment}"
         self._endpoint = os.environ.get("AWS_ENDPOINT_URL") or None
+        self._session = boto3.Session(region_name=machine.region)
         self._clients: dict[str, Any] = {}
 
     def people(self) -> tuple[dict[str, str], frozenset[str]]:
@@ -129,11 +130,12 @@ class Cloud:
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
+            # A client that is made before the role's credentials are there would never find them.
+            if self._session.get_credentials() is None:
+                raise NoCredentialsError
             style = {"addressing_style": "path" if self._endpoint else "auto"}
             config = Config(
                 connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3}, s3=style
             )
-            self._clients[service] = boto3.client(
-                service, region_name=self._machine.region, endpoint_url=self._endpoint, config=config
-            )
+            self._clients[service] = self._session.client(service, endpoint_url=self._endpoint, config=config)
         return self._clients[service]

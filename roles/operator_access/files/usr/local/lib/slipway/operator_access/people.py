@@ -45,13 +45,18 @@ class People:
         """Return whose the keys are that come in, by fingerprint."""
         return {key.fingerprint: who for who, key in valid_keys(self.known).items()}
 
-    def refresh(self, *, everything: bool) -> None:
-        """Read anew who may come in; and with everything, who signs and where the database is."""
+    def refresh(self, *, everything: bool) -> bool:
+        """Read anew who may come in; and with everything, who signs and where the database is.
+
+        Returns:
+            Whether all of it could be read and written.
+        """
         if everything:
             self._learn("the authority", self._read_authority)
             self._learn("the database", self._read_database)
         self._learn("who may come in", self._read_people)
         self.write()
+        return not self._troubles
 
     def write(self) -> None:
         """Write what sshd reads, and keep what must outlast a restart. Unchanged files stay untouched."""

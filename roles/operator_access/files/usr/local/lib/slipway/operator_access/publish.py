@@ -15,6 +15,8 @@ from .cloud import ERRORS, code_of
 from .keys import host_keys
 
 MARK = "published"
+# Beside what sshd reads, while the boot has left it to the long-running part.
+LEFT = "host-keys-left"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 
 log = logging.getLogger(__name__)
@@ -86,3 +88,27 @@ class HostKeys:
         text = cache.read(self._mark) or ""
         settled = (Outcome.PUBLISHED, Outcome.REFUSED)
         return next((each for each in settled if text == f"{each}\n{self._keys}\n"), Outcome.LATER)
+
+
+def publish_at_boot(own: HostKeys, limit_s: float, *, run: Path = cache.RUN) -> None:
+    """Publish the keys that the boot has made; if that takes too long, leave it to the long-running part."""
+    if own.publish(limit_s) is Outcome.LATER:
+        cache.write(run / LEFT, "")
+
+
+class Leftover:
+    """Publishes in the background what the boot has left. Before it has made its keys, there is nothing."""
+
+    def __init__(self, cloud: Publisher, *, run: Path = cache.RUN, state: Path = cache.STATE) -> None:
+        self._cloud = cloud
+        self._mark = run / LEFT
+        self._state = state
+        self._own: HostKeys | None = None
+
+    def publish(self) -> None:
+        """Try once, if something was left."""
+        if not self._mark.exists():
+            return
+        self._own = self._own or HostKeys(self._cloud, state=self._state)
+        if self._own.publish(0.0) is not Outcome.LATER:
+            self._mark.unlink(missing_ok=True)

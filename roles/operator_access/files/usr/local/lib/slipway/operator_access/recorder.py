@@ -163,6 +163,7 @@ class Recorder:
     def _state(self) -> dict[str, Any]:
         return {
             "written": time.time(),
+            "instance_id": self._machine.instance_id,
             "cursor": self.cursor,
             "sessions": [
                 {name: getattr(session, name) for name in Session.__slots__}
@@ -173,7 +174,9 @@ class Recorder:
 
     def _restore(self) -> None:
         """Go on where the last run stopped: by the newest of what it could write."""
-        found = [state for place in self._places if (state := _state_at(place / MEMORY))]
+        states = [_state_at(place / MEMORY) for place in self._places]
+        # A machine of an image that was made of a running one is another machine.
+        found = [state for state in states if state and state["instance_id"] == self._machine.instance_id]
         if not found:
             return
         newest = max(found, key=lambda state: float(state["written"]))
@@ -187,7 +190,7 @@ def _state_at(path: Path) -> dict[str, Any] | None:
     text = cache.read(path)
     try:
         state: dict[str, Any] = json.loads(text or "")
-        return state if {"written", "cursor", "sessions", "spool"} <= state.keys() else None
+        return state if {"written", "instance_id", "cursor", "sessions", "spool"} <= state.keys() else None
     except (ValueError, AttributeError):
         return None
 

@@ -16,7 +16,7 @@ from .cloud import Cloud
 from .journal import Follower
 from .machine import Machine
 from .people import People
-from .publish import HostKeys
+from .publish import Leftover
 from .recorder import Recorder
 from .rules import Known
 from .sessions import Sessions
@@ -43,7 +43,7 @@ def watch(machine: Machine, *, refresh_s: float) -> None:
     follower.start()
     threads = [
         _thread(_record, recorder, stop),
-        _thread(_learn, people, recorder, HostKeys(cloud), refresh_s, stop),
+        _thread(_learn, people, recorder, Leftover(cloud), refresh_s, stop),
     ]
     for thread in threads:
         thread.start()
@@ -63,19 +63,20 @@ def _thread(run: Callable[..., None], *args: object) -> threading.Thread:
 
 
 def _learn(
-    people: People, recorder: Recorder, own_keys: HostKeys, refresh_s: float, stop: threading.Event
+    people: People, recorder: Recorder, left: Leftover, refresh_s: float, stop: threading.Event
 ) -> None:
     """Learn who may come in, and send away who may not any more."""
-    last_of_everything = float("-inf")
+    last_of_everything, pause, is_well = float("-inf"), TICK_S, True
     while True:
-        is_all_due = time.monotonic() - last_of_everything >= EVERYTHING_S or not people.known.authority
-        people.refresh(everything=is_all_due)
+        is_all_due = time.monotonic() - last_of_everything >= EVERYTHING_S or not is_well
+        is_well = people.refresh(everything=is_all_due)
         if is_all_due:
             last_of_everything = time.monotonic()
         _send_away(people, recorder)
-        own_keys.publish(0.0)
+        left.publish()
+        pause = refresh_s if is_well else min(2 * pause, refresh_s)
         # Machines that were launched together don't ask together. Never later than was promised.
-        if stop.wait(refresh_s * (1 - JITTER * random.random())):  # noqa: S311
+        if stop.wait(pause * (1 - JITTER * random.random())):  # noqa: S311
             return
 
 
