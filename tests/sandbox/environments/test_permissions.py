@@ -32,6 +32,11 @@ for name, (service, operation, parameters) in json.load(sys.stdin).items():
 print(json.dumps(answers))
 """
 UPLOADS, BUNDLES = f"slipway-sandbox-uploads-{ACCOUNT}", f"slipway-sandbox-bundles-{ACCOUNT}"
+LOGS = f"slipway-sandbox-logs-{ACCOUNT}"
+RECORDS = {"logGroupName": "/slipway/sandbox/access"}
+OWN_RECORD, OTHERS_RECORD = (f"access/2030/01/02/{name}.json" for name in ("i-0", "operators-0"))
+SIGNED = {"Message": "x", "SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_512"}
+NEW = {"Type": "String"}
 QUEUE = f"http://queue/{ACCOUNT}/slipway-sandbox-jobs"
 QUESTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "own class's parameters": ("ssm", "get_parameters_by_path", {"Path": "/slipway/sandbox/{class}/"}),
@@ -58,22 +63,44 @@ QUESTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "others' uploads": ("s3", "get_object", {"Bucket": UPLOADS, "Key": "up"}),
     "to send jobs": ("sqs", "send_message", {"QueueUrl": QUEUE, "MessageBody": "{}"}),
     "to take jobs": ("sqs", "receive_message", {"QueueUrl": QUEUE}),
+    "who may sign for people": ("kms", "get_public_key", {"KeyId": "alias/slipway-sandbox-ssh"}),
+    "to sign for people itself": ("kms", "sign", {"KeyId": "alias/slipway-sandbox-ssh", **SIGNED}),
+    "whom to let in": ("ssm", "get_parameters_by_path", {"Path": "/slipway/sandbox/ssh", "Recursive": True}),
+    "to let somebody in": (
+        "ssm", "put_parameter", {"Name": "/slipway/sandbox/ssh/keys/eve", "Value": "ssh-ed25519 A", **NEW},
+    ),
+    "to let in whom somebody blocked": (
+        "ssm", "delete_parameter", {"Name": "/slipway/sandbox/ssh/blocked/eve"},
+    ),
+    "to write over host keys": (
+        "ssm", "put_parameter",
+        {"Name": "/slipway/sandbox/host-keys/{class}/i-0", "Value": "x", "Type": "String", "Overwrite": True},
+    ),
+    "to tell who came": ("logs", "create_log_stream", {**RECORDS, "logStreamName": "{class}/i-permissions"}),
+    "to tell who came elsewhere": ("logs", "create_log_stream", {**RECORDS, "logStreamName": "{other}/i-0"}),
+    "to tell what people did": ("logs", "create_log_stream", {**RECORDS, "logStreamName": "operators/eve"}),
+    "what others tell": ("logs", "filter_log_events", RECORDS),
+    "to keep who came": ("s3", "put_object", {"Bucket": LOGS, "Key": OWN_RECORD, "Body": "{}"}),
+    "to keep what people did": (
+        "s3", "put_object", {"Bucket": LOGS, "Key": OTHERS_RECORD, "Body": "{}"},
+    ),
+    "what others keep": ("s3", "get_object", {"Bucket": LOGS, "Key": OWN_RECORD}),
+    "secrets": ("secretsmanager", "list_secrets", {}),
     "other machines": ("ec2", "describe_instances", {}),
     "to become an operator": (
         "sts", "assume_role", {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/any", "RoleSessionName": "someone"},
     ),
     "to give itself more": ("iam", "list_roles", {}),
 }  # fmt: skip
-ALLOWED = {
-    "bastion": {"own class's parameters", "own class's secret", "which release to run", "a bundle"},
-    "api": {
-        "own class's parameters", "own class's secret", "which release to run", "a bundle", "to upload",
-        "to send jobs",
-    },
-    "worker": {
-        "own class's parameters", "own class's secret", "which release to run", "a bundle", "to take jobs",
-    },
+EVERYBODY = {
+    "own class's parameters", "own class's secret", "which release to run", "a bundle",
+    "who may sign for people", "whom to let in", "to tell who came", "to keep who came",
 }  # fmt: skip
+ALLOWED = {
+    "bastion": EVERYBODY,
+    "api": EVERYBODY | {"to upload", "to send jobs"},
+    "worker": EVERYBODY | {"to take jobs"},
+}
 
 
 @pytest.fixture(name="there", scope="module")
