@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import secrets
 from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from pathlib import Path
@@ -70,8 +71,11 @@ class Session:
         self.ask("SET GLOBAL read_only = ON")
         return str(self.ask("SELECT @@gtid_binlog_pos AS position")[0]["position"])
 
-    def write_for(self, cluster: Cluster, password: str, *, after: Iterable[str]) -> None:
-        """Take writes once those of earlier writers are here, with the accounts that the cluster has."""
+    def write_for(self, cluster: Cluster, hashed: str | None, *, after: Iterable[str]) -> None:
+        """Take writes once those of earlier writers are here, with the accounts that the cluster has.
+
+        `hashed` is the master's password; None leaves it.
+        """
         if self.ask("SHOW SLAVE STATUS"):
             for position in after:
                 self.ask("SELECT MASTER_GTID_WAIT(%s, %s)", position, str(_CATCH_UP_S))
@@ -80,7 +84,7 @@ class Session:
         self.ask("SET GLOBAL read_only = OFF")
         self.ask(f"CREATE USER IF NOT EXISTS {USER}@localhost IDENTIFIED VIA unix_socket")
         self.ask(f"GRANT REPLICATION SLAVE ON *.* TO {USER}@localhost")
-        self._make_master(cluster, native_hash(password))
+        self._make_master(cluster, hashed)
 
     def read_from_writer(self) -> Copy:
         """Follow the writer, and say how far that is."""
@@ -116,15 +120,16 @@ class Session:
             except pymysql.MySQLError as error:
                 log.info("the parameter %s stays until the server starts again: %s", name, error)
 
-    def _make_master(self, cluster: Cluster, hashed: str) -> None:
+    def _make_master(self, cluster: Cluster, hashed: str | None) -> None:
         found = self.ask(
             "SELECT authentication_string FROM mysql.user WHERE User = %s AND Host = '%%'", cluster.master
         )
         if not found:
             if cluster.database:
                 self.ask(f"CREATE DATABASE IF NOT EXISTS {_identifier(cluster.database)}")
-            self.ask("CREATE USER %s@'%%' IDENTIFIED BY PASSWORD %s", cluster.master, hashed)
-        elif found[0]["authentication_string"] != hashed:
+            first = hashed or native_hash(secrets.token_urlsafe())
+            self.ask("CREATE USER %s@'%%' IDENTIFIED BY PASSWORD %s", cluster.master, first)
+        elif hashed and found[0]["authentication_string"] != hashed:
             self.ask("ALTER USER %s@'%%' IDENTIFIED BY PASSWORD %s", cluster.master, hashed)
         self.ask(f"GRANT {_MASTER_PRIVILEGES} ON *.* TO %s@'%%' WITH GRANT OPTION", cluster.master)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from moto.ec2.models import ec2_backends
 from moto.rds.models import rds_backends
+from moto.secretsmanager.exceptions import SecretsManagerClientError
 from moto.secretsmanager.models import secretsmanager_backends
 
 from sandbox.databases import interfaces, wanted
@@ -100,12 +101,17 @@ class Follower:
             ready += self._roles.settle(cluster, of_it, self._password(cluster))
         return ready
 
-    def _password(self, cluster: Cluster) -> str:
+    def _password(self, cluster: Cluster) -> str | None:
+        """Return the master's password; None leaves it as it is, where its secret was taken away."""
         if cluster.secret_arn is None:
-            return cluster.password or ""
-        with self._around.locks.of("secretsmanager"):
-            value = self._backend(secretsmanager_backends).get_secret_value(cluster.secret_arn, "", "")
-        return str(json.loads(value["SecretString"])["password"])
+            return cluster.password
+        try:
+            with self._around.locks.of("secretsmanager"):
+                value = self._backend(secretsmanager_backends).get_secret_value(cluster.secret_arn, "", "")
+            return str(json.loads(value["SecretString"])["password"])
+        except (SecretsManagerClientError, ValueError, KeyError, TypeError) as error:
+            log.debug("the master's password of %s: %r", cluster.identifier, error)
+            return None
 
     def _put_names(self, clusters: Iterable[Cluster], plans: list[ServerPlan], ready: list[Server]) -> None:
         """Let names lead to members; the readers' one only to those that have what was written."""

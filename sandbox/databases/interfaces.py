@@ -26,7 +26,8 @@ def arrange(backend: Any, wanted: Iterable[Wanted]) -> tuple[dict[str, Any], boo
 
     The caller holds the lock of EC2.
     """
-    places = {each.resource_id: each for each in wanted}
+    subnets = {subnet_id for zone in backend.subnets.values() for subnet_id in zone}
+    places = {each.resource_id: each for each in wanted if each.subnet_id in subnets}
     held = {nic.of_member: nic for nic in list(backend.enis.values()) if nic.requester_id == REQUESTER}
     changed = False
     for resource_id, nic in held.items():
@@ -40,7 +41,7 @@ def arrange(backend: Any, wanted: Iterable[Wanted]) -> tuple[dict[str, Any], boo
         if nic is None or nic.subnet.id != place.subnet_id:
             nic = _make(backend, place)
             changed = True
-        groups = [backend.get_security_group_from_id(group_id) for group_id in _group_ids(backend, place)]
+        groups = _groups(backend, place)
         if list(nic._group_set) != groups:
             nic._group_set = groups
             changed = True
@@ -50,7 +51,7 @@ def arrange(backend: Any, wanted: Iterable[Wanted]) -> tuple[dict[str, Any], boo
 
 def _make(backend: Any, place: Wanted) -> Any:
     nic = backend.create_network_interface(
-        backend.get_subnet(place.subnet_id), None, group_ids=list(place.group_ids), description=DESCRIPTION
+        backend.get_subnet(place.subnet_id), None, group_ids=[], description=DESCRIPTION
     )
     nic.requester_managed = True
     nic.requester_id = REQUESTER
@@ -59,9 +60,9 @@ def _make(backend: Any, place: Wanted) -> Any:
     return nic
 
 
-def _group_ids(backend: Any, place: Wanted) -> tuple[str, ...]:
-    """Return the security groups: a cluster without any has the VPC's default one."""
-    if place.group_ids:
-        return place.group_ids
-    vpc_id = backend.get_subnet(place.subnet_id).vpc_id
-    return (backend.get_default_security_group(vpc_id).id,)
+def _groups(backend: Any, place: Wanted) -> list[Any]:
+    """Return the security groups that exist: a cluster without any has the VPC's default one."""
+    if not place.group_ids:
+        return [backend.get_default_security_group(backend.get_subnet(place.subnet_id).vpc_id)]
+    found = [backend.get_security_group_from_id(group_id) for group_id in place.group_ids]
+    return [group for group in found if group is not None]

@@ -23,29 +23,31 @@ class Roles:
     def __init__(self, files: Files) -> None:
         self._files = files
 
-    def settle(self, cluster: Cluster, running: list[Server], password: str) -> list[Server]:
+    def settle(self, cluster: Cluster, running: list[Server], password: str | None) -> list[Server]:
         """Give the cluster's servers their roles, and return those that have theirs."""
         if cluster.writer is None:
             return []
         as_reader = (cluster.writer.resource_id, applied(cluster.parameters))
-        as_writer = (*as_reader, cluster.master, native_hash(password))
+        hashed = native_hash(password) if password else None
+        as_writer = (*as_reader, cluster.master, hashed)
         writers = [server for server in running if server.plan.member.is_writer]
         readers = [server for server in running if not server.plan.member.is_writer]
         changed = [server for server in readers if server.settled != as_reader]
         positions = [position for server in changed for position in _stop_writing(server)]
         for server in writers:
-            if server.settled != as_writer and self._lead(server, password, positions):
+            if server.settled != as_writer and self._lead(server, hashed, positions):
                 server.settled = as_writer
         is_led = any(server.settled == as_writer for server in writers)
-        for server in changed:
-            if is_led and _follow(server):
+        for server in readers if is_led else ():
+            is_complete = _follow(server, is_new=server in changed)
+            if is_complete and server in changed:
                 server.settled = as_reader
         return [server for server in running if server.settled in (as_reader, as_writer)]
 
-    def _lead(self, server: Server, password: str, positions: list[str]) -> bool:
+    def _lead(self, server: Server, hashed: str | None, positions: list[str]) -> bool:
         try:
             with Session(server.socket) as session:
-                session.write_for(server.plan.cluster, password, after=positions)
+                session.write_for(server.plan.cluster, hashed, after=positions)
                 _apply(session, server)
         except pymysql.MySQLError as error:
             _wait_for(server, error)
@@ -73,13 +75,15 @@ def _stop_writing(server: Server) -> list[str]:
         return []
 
 
-def _follow(server: Server) -> bool:
+def _follow(server: Server, *, is_new: bool) -> bool:
+    """See to it that a server follows the writer of now; return whether it has all of it."""
     try:
         with Session(server.socket) as session:
-            if server.settled is not None:
+            if is_new and server.settled is not None:
                 session.connect_anew()
                 server.settled = None
-            _apply(session, server)
+            if is_new:
+                _apply(session, server)
             copy = session.read_from_writer()
     except pymysql.MySQLError as error:
         _wait_for(server, error)

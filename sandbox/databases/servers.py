@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,10 @@ log = logging.getLogger(__name__)
 # Sockets in a cluster's directory: its writer's, and the one where servers ask whether a token is good.
 WRITER = "writer.sock"
 TOKENS = "tokens.sock"
+_LOG = "server.log"
 _END_TIMEOUT_S = 10.0
+# A server that does not come up is not started over and over; one that ran for longer is started at once.
+_BETWEEN_STARTS_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ class Server:
         self._files = files
         self._authority = authority
         self._process: Process | None = None
+        self._port = 0
+        self._not_before = 0.0
         # What was made so with the process that runs now; empty for one that has just started.
         self.settled: object = None
         # The cluster's parameters that the process has.
@@ -109,14 +115,25 @@ class Server:
     def follow(self, plan: ServerPlan) -> None:
         """Be as planned."""
         self.plan = plan
-        if self._process is None or self._process.poll() is not None:
-            self.settled = None
+        if self._process is not None and self._port != plan.cluster.port:
+            self._stop()
+        ended = self._process.poll() if self._process is not None else None
+        if ended is not None:
+            self._process, self.settled = None, None
+            where = self._directory / _LOG
+            log.warning(
+                "the server of %s ended with %d and is started again: %s",
+                plan.member.identifier,
+                ended,
+                where,
+            )
+        if self._process is None and time.monotonic() >= self._not_before:
+            self._not_before = time.monotonic() + _BETWEEN_STARTS_S
             self._start()
 
     def begin_anew(self) -> None:
         """Forget all data, which the writer has as well, and start with nothing."""
-        self.ask_to_end()
-        self.end()
+        self._stop()
         self._files.forget(self.plan.cluster.resource_id, self.plan.member.resource_id)
         self.follow(self.plan)
 
@@ -126,14 +143,22 @@ class Server:
             os.kill(self._process.pid, signal.SIGTERM)
 
     def end(self) -> None:
-        """Wait for the end, and make one of it."""
+        """Wait for the end, make one of it, and leave only data."""
+        self._wait()
+        self._files.end(self.plan.member.resource_id)
+
+    def _stop(self) -> None:
+        self.ask_to_end()
+        self._wait()
+        self._process, self.settled = None, None
+
+    def _wait(self) -> None:
         if self._process is not None:
             try:
                 self._process.wait(_END_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        self._files.end(self.plan.member.resource_id)
 
     def _start(self) -> None:
         cluster, member = self.plan.cluster, self.plan.member
@@ -145,6 +170,7 @@ class Server:
         shutil.chown(self._own, user=USER, group=USER)
         write(directory / "server.cnf", self._configuration(mounted))
         self.parameters = applied(cluster.parameters)
+        self._port = cluster.port
         argv = [
             "env",
             f"SLIPWAY_WRITER={of_cluster / WRITER}",
@@ -155,7 +181,7 @@ class Server:
             f"--defaults-file={directory / 'server.cnf'}",
         ]
         self._process = self._substrate.serve(
-            self.plan.node_id, argv, user=USER, log=directory / "server.log", mounts={data: mounted}
+            self.plan.node_id, argv, user=USER, log=directory / _LOG, mounts={data: mounted}
         )
 
     def _configuration(self, data: Path) -> str:

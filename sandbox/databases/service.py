@@ -18,7 +18,7 @@ from sandbox.databases.files import Files
 from sandbox.databases.following import Follower
 from sandbox.databases.servers import Servers
 from sandbox.databases.tokens import Counters, Judge
-from sandbox.databases.wanted import ENGINE
+from sandbox.databases.wanted import is_run
 from sandbox.services import Surroundings
 from sandbox.simulated import SimulatedSubstrate
 
@@ -118,7 +118,7 @@ def _starting(original: Callable[..., None]) -> Callable[..., None]:
     def made(instance: Any, *arguments: Any, **named: Any) -> None:
         """Let a member be available when its server is."""
         original(instance, *arguments, **named)
-        if instance.cluster.engine == ENGINE:
+        if is_run(instance.backend, instance):
             instance.status = "creating"
 
     return made

@@ -25,7 +25,7 @@ class Member:
 class Cluster:
     """A cluster as its servers need to know it.
 
-    `password` is None where a managed secret holds it, at `secret_arn`.
+    `password` is None where a managed secret holds it, at `secret_arn`, or nobody said one.
     """
 
     resource_id: str
@@ -61,6 +61,16 @@ def clusters(backend: Any) -> tuple[Cluster, ...]:
     )
 
 
+def is_run(backend: Any, member: Any) -> bool:
+    """Whether a member can have a server: its cluster is of our engine, and has a subnet in its zone."""
+    return member.cluster.engine == ENGINE and member.availability_zone in _subnets(backend, member.cluster)
+
+
+def _subnets(backend: Any, record: Any) -> dict[str, str]:
+    group = backend.subnet_groups.get(record.db_subnet_group_name)
+    return {subnet.availability_zone: subnet.id for subnet in group._subnets} if group else {}
+
+
 def _cluster(backend: Any, record: Any) -> Cluster:
     secret = record.master_user_secret if record.manage_master_user_password else None
     return Cluster(
@@ -73,7 +83,7 @@ def _cluster(backend: Any, record: Any) -> Cluster:
         database=record.database_name,
         master=record.master_username,
         secret_arn=secret.secret_arn if secret else None,
-        password=None if secret else record._master_user_password,
+        password=None if secret else getattr(record, "_master_user_password", None),
         has_tokens=record.iam_database_authentication_enabled,
         group_ids=tuple(record.vpc_security_group_ids),
         parameters=_parameters(backend, record.parameter_group),
@@ -91,8 +101,7 @@ def _parameters(backend: Any, name: str) -> dict[str, str]:
 
 
 def _members(backend: Any, record: Any) -> tuple[Member, ...]:
-    group = backend.subnet_groups.get(record.db_subnet_group_name)
-    subnets = {subnet.availability_zone: subnet.id for subnet in group._subnets} if group else {}
+    subnets = _subnets(backend, record)
     return tuple(
         Member(
             resource_id=member.dbi_resource_id,
@@ -102,5 +111,5 @@ def _members(backend: Any, record: Any) -> tuple[Member, ...]:
             is_writer=member.is_cluster_writer,
         )
         for member in record.members
-        if member.availability_zone in subnets
+        if is_run(backend, member)
     )

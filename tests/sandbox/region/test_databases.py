@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -417,6 +418,45 @@ def test_a_member_that_comes_later_has_what_was_written_before(
     assert until(lambda: interfaces(database.region), lambda zones: len(zones) == 2) == [
         "us-east-1a",
         "us-east-1b",
+    ]
+
+
+def test_a_reader_that_can_t_follow_is_made_anew(database: Database, schema: dict[str, str]) -> None:
+    members = database.region.client("rds").describe_db_instances(DBInstanceIdentifier=f"{NAME}-2")
+    resource_id = members["DBInstances"][0]["DbiResourceId"]
+    socket = of_checkout(database.region.state.path.parent).runtime_dir / "databases" / resource_id
+    before = database.pid(f"{NAME}-2")
+    until(lambda: database.ask(database.reader, "SELECT i FROM t", **schema), lambda rows: rows == [])
+    apart = "SET sql_log_bin = 0; INSERT INTO t VALUES (5)"
+    argv = ["mariadb", "--no-defaults", f"--socket={socket / 'own' / 'server.sock'}", "-e", apart]
+    subprocess.run([*argv, schema["database"]], check=True, timeout=20)
+    assert database.ask(database.writer, "INSERT INTO t VALUES (5)", **schema) == []
+    until(lambda: database.pid(f"{NAME}-2"), lambda pid: pid != before)
+    until(
+        lambda: database.ask(database.reader, "SELECT i, @@aurora_server_id FROM t", **schema),
+        lambda rows: rows == [(5, f"{NAME}-2")],
+    )
+
+
+def test_servers_listen_at_the_cluster_s_port(database: Database) -> None:
+    def change(port: int) -> None:
+        database.region.client("rds").modify_db_cluster(
+            DBClusterIdentifier=NAME, Port=port, ApplyImmediately=True
+        )
+
+    change(3307)
+    login = database.master()
+    until(lambda: len(database_ports(database, 3307)), lambda count: count == 2)
+    assert database.client.ask(database.writer, "SELECT 1", port=3307, **login) == CANNOT_CONNECT
+    change(3306)
+    until(lambda: database.ask(database.writer, "SELECT 1"), lambda rows: rows == [(1,)])
+
+
+def database_ports(database: Database, port: int) -> list[str]:
+    """Return the configurations of servers that listen at a port."""
+    running = of_checkout(database.region.state.path.parent).runtime_dir / "databases"
+    return [
+        str(each) for each in running.glob("*/server.cnf") if f'port = "{port}"' in each.read_text("utf-8")
     ]
 
 
