@@ -217,14 +217,14 @@ class Context:
         """Write what plain ssh needs."""
         from orchestrator.commands import ssh_config  # noqa: PLC0415
 
-        show = functools.partial(_show, as_json=as_json)
-        ssh_config.write(self._place(), environment, show, is_installed=is_installed)
+        desk = ssh_config.open_desk(self._place(), functools.partial(_show, as_json=as_json))
+        ssh_config.write(desk, environment, is_installed=is_installed)
 
     def ssh_config_refresh(self, environment: str, *, is_quiet: bool) -> None:
         """Bring what plain ssh needs up to date."""
         from orchestrator.commands import ssh_config  # noqa: PLC0415
 
-        ssh_config.refresh(self._place(), environment, _hide if is_quiet else _show)
+        ssh_config.refresh(ssh_config.open_desk(self._place(), _hide if is_quiet else _show), environment)
 
     def diagram(self, *, network: str, output: str) -> None:
         """Draw a network."""

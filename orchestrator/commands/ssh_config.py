@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from orchestrator.tools import openssh, openssh_config
 from orchestrator.workflows.doors import host_book
 
 if TYPE_CHECKING:
+    from orchestrator.config.models import Environment
     from orchestrator.workflows.doors.host_book import HostBook
     from orchestrator.workflows.doors.world import DoorWorld
 
@@ -25,47 +28,67 @@ _PRIVATE, _PRIVATE_FOLDER, _PROGRAM = 0o600, 0o700, 0o700
 _PASSED_ON = ("AWS_PROFILE", "SLIPWAY_SANDBOX_PORT")
 
 
-def write(place: Place, environment: str, show: Show, *, is_installed: bool) -> None:
+Join = Callable[["Environment", str], "DoorWorld"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigDesk:
+    """Where the commands work: the project, the way into AWS, and where results go."""
+
+    place: Place
+    join: Join
+    show: Show
+
+
+def open_desk(place: Place, show: Show) -> ConfigDesk:
+    """Return a desk with a way into AWS."""
+    return ConfigDesk(place, functools.partial(join, place), show)
+
+
+def write(desk: ConfigDesk, environment: str, *, is_installed: bool) -> None:
     """Write all files of an environment; with `is_installed` ssh's own configuration includes them."""
-    name, folder = environment or DEFAULT_ENVIRONMENT, _folder(place, environment)
-    world = _world(place, name)
+    name, folder, world = _open(desk, environment)
     book = _bring_up_to_date(world, folder)
-    passed_on = {key: value for key in _PASSED_ON if (value := place.environ.get(key))}
-    program = openssh_config.script(folder, name, place.project / "inv", passed_on)
+    environ = desk.place.environ
+    passed_on = {key: value for key in _PASSED_ON if (value := environ.get(key))}
+    program = openssh_config.script(folder, name, desk.place.project / "inv", passed_on)
     _put(folder / openssh_config.SCRIPT, program, mode=_PROGRAM)
     _put(folder / openssh_config.CONFIG, openssh_config.config(folder, name))
     config = folder.parents[1] / "config"
     if is_installed:
         _install(config)
-    show(
+    desk.show(
         _document(book, folder, config, is_installed=is_installed), _lines(book, folder, config, is_installed)
     )
 
 
-def refresh(place: Place, environment: str, show: Show) -> None:
+def refresh(desk: ConfigDesk, environment: str) -> None:
     """Bring machines, host keys and the certificate up to date."""
-    folder = _folder(place, environment)
+    name, folder, world = _open(desk, environment)
     if not folder.exists():
-        raise ConfigError(
-            f"{VERB}.refresh",
-            (f"{folder}: is not there",),
-            next_command=f"invoke {VERB} --environment {environment or DEFAULT_ENVIRONMENT}",
-        )
-    book = _bring_up_to_date(_world(place, environment or DEFAULT_ENVIRONMENT), folder)
-    show(
-        _document(book, folder, None, is_installed=False), (f"{len(book.machines)} machines are in {folder}",)
-    )
+        advice = f"invoke {VERB} --environment {name}"
+        raise ConfigError(f"{VERB}.refresh", (f"{folder}: is not there",), next_command=advice)
+    book = _bring_up_to_date(world, folder)
+    lines = (f"{len(book.machines)} machines are in {folder / openssh_config.HOSTS}",)
+    desk.show(_document(book, folder, None, is_installed=False), lines)
 
 
-def _world(place: Place, name: str) -> DoorWorld:
-    environment = load_environment(place.project, name, endpoint_port=place.endpoint_port)
-    return join(place, environment, VERB)
+def _open(desk: ConfigDesk, environment: str) -> tuple[str, Path, DoorWorld]:
+    """Return an environment's name, the folder of its files, and its world."""
+    name, place = environment or DEFAULT_ENVIRONMENT, desk.place
+    # Loaded first: the name becomes a part of a path.
+    found = load_environment(place.project, name, endpoint_port=place.endpoint_port)
+    home = place.environ.get("HOME", "")
+    if not Path(home).is_absolute() or openssh_config.STRANGE & set(home):
+        raise ConfigError(VERB, (f"HOME {home!r}: must be a path that ssh's configuration can hold",))
+    return name, Path(home, ".ssh", "slipway", name), desk.join(found, VERB)
 
 
 def _bring_up_to_date(world: DoorWorld, folder: Path) -> HostBook:
     """Write what changes, the hosts last: their age tells when all of it was written."""
     book = host_book.look(world)
-    folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+    for each in (folder.parents[1], folder.parent, folder):
+        each.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
     signed = host_book.sign(world, _public_key(world, folder))
     _put(folder / openssh.CERTIFICATE, f"{signed.login.certificate}\n")
     _put(folder / openssh.KNOWN_HOSTS, openssh_config.pinned(book.bastion, book.machines))
@@ -84,16 +107,6 @@ def _public_key(world: DoorWorld, folder: Path) -> str:
         _put(private, key)
         _put(public, f"{line}\n")
     return public.read_text("utf-8").strip()
-
-
-def _folder(place: Place, environment: str) -> Path:
-    home = place.environ.get("HOME", "")
-    if not Path(home).is_absolute() or openssh_config.STRANGE & set(home):
-        raise ConfigError(VERB, (f"HOME {home!r}: must be a path that ssh's configuration can hold",))
-    name = environment or DEFAULT_ENVIRONMENT
-    # Checked before it becomes a part of a path.
-    load_environment(place.project, name, endpoint_port=place.endpoint_port)
-    return Path(home, ".ssh", "slipway", name)
 
 
 def _install(config: Path) -> None:

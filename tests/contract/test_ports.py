@@ -12,6 +12,7 @@ from orchestrator.aws.audit_trail import AwsAuditTrail
 from orchestrator.aws.authority import KmsAuthority
 from orchestrator.aws.cloudformation import AwsStacks
 from orchestrator.aws.database_logins import AwsDatabaseLogins
+from orchestrator.aws.directory import AwsDirectory
 from orchestrator.aws.fleets import AwsFleets
 from orchestrator.aws.identity import AwsIdentity
 from orchestrator.aws.images import AwsImages
@@ -22,11 +23,15 @@ from orchestrator.aws.objects import S3Objects
 from orchestrator.aws.parameters import SsmParameters
 from orchestrator.aws.targets import AwsTargets
 from orchestrator.locks import ObjectLocks
+from orchestrator.ssh.certificates import OpenSshCertificates
 from orchestrator.ssh.client import SshShell, SshShells
 from orchestrator.ssh.keys import Ed25519KeyMaker
 from orchestrator.tools.bundles import FunctionBundles
+from orchestrator.tools.openssh_shells import OpenSshShell, OpenSshShells
+from orchestrator.tools.terminal import OwnTerminal
 from stacks.synthesis import ProjectTemplates
 from tests import fakes
+from tests.fakes.directory import FakeDirectory
 
 PAIRS = [
     (ports.Images, AwsImages),
@@ -43,6 +48,12 @@ PAIRS = [
     (ports.AuditTrail, fakes.FakeAuditTrail),
     (ports.DatabaseLogins, AwsDatabaseLogins),
     (ports.DatabaseLogins, fakes.FakeDatabaseLogins),
+    (ports.Certificates, OpenSshCertificates),
+    (ports.Directory, AwsDirectory),
+    (ports.Directory, FakeDirectory),
+    (ports.DoorShells, OpenSshShells),
+    (ports.DoorShell, OpenSshShell),
+    (ports.Terminal, OwnTerminal),
     (ports.KeyMaker, Ed25519KeyMaker),
     (ports.KeyMaker, fakes.FakeKeyMaker),
     (ports.Shells, SshShells),
