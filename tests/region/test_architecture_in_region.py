@@ -22,6 +22,7 @@ from stacks.architecture import environment_stacks, network_stacks
 from stacks.project import environment_inputs, network_inputs
 from stacks.stack import Stack
 from tests.hooks import complete_launches
+from tests.region import operator_doors
 from tests.region.conftest import LocalRegion, make_region
 from tests.region.operator_session import publish, rollout_world
 from tests.region.test_lambdas import bundle
@@ -300,3 +301,28 @@ def test_operators_may_look_up_all_that_is_checked_before_a_rollout(rolled: Loca
         plan = rollout.observe_and_plan(world, RolloutTarget("sandbox", fleet, ami_id))
         assert [each.line() for each in plan.findings if "could not be checked" in each.says] == []
         assert plan.errors == ()
+
+
+def test_operators_may_do_all_that_doors_take(rolled: LocalRegion) -> None:
+    assert operator_doors.answers(rolled) == {
+        "who am I": "assumed-role/slipway-sandbox-operators/ann",
+        "machines": {"api", "bastion", "worker"},
+        "host keys": {},
+        "let a key in": True,
+        "keep somebody out": None,
+        "who is kept out": {"bob": "2030-01-02T03:04:05Z"},
+        "take both back": None,
+        "authority": "ssh-rsa ",
+        "signature": 512,
+        "database": [
+            "ClusterEndpoint",
+            "ClusterIdentifier",
+            "ClusterPort",
+            "ClusterResourceId",
+            "MasterSecretArn",
+            "ReaderEndpoint",
+        ],
+        "master": "slipway",
+        "token": True,
+        "record": None,
+    }
