@@ -150,7 +150,7 @@ class Relay(asyncio.Protocol):
         if self._is_gone:
             return
         sock = self._transport.get_extra_info("socket")
-        if sock is not None and sock.fileno() >= 0:
+        if sock.fileno() >= 0:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
@@ -195,7 +195,7 @@ class Relay(asyncio.Protocol):
 
     def chain_lost(self) -> None:
         """Begin anew if no byte has passed: to the client nothing has happened yet. Else end it."""
-        if self._is_gone:
+        if self._is_gone or self._transport.is_closing():
             return
         if self.sent == self.received == 0 and not self._has_ended:
             self._far = None

@@ -8,7 +8,7 @@ import itertools
 import logging
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -52,6 +52,11 @@ _ROUNDS = 5
 _log = logging.getLogger(__name__)
 
 
+def _note(_: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """Log what the event loop can tell nobody; by itself it would write to the operator's terminal."""
+    _log.debug("%s", context.get("message"), exc_info=context.get("exception"))
+
+
 class Supervisor:
     """Runs a tunnel. All methods are of the event loop's thread, except `status`."""
 
@@ -88,7 +93,7 @@ class Supervisor:
     async def run(self) -> None:
         """Run the tunnel to its end; `error` then tells why it ended, if nobody asked it to."""
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: _log.debug("%s", context.get("message")))
+        loop.set_exception_handler(_note)
         self._server = await loop.create_server(
             lambda: Relay(next(self._numbers), self), sock=self._listener, backlog=BACKLOG
         )
@@ -122,13 +127,13 @@ class Supervisor:
 
     def client_served(self, relay: Relay) -> None:
         """End a client's wait."""
-        self._timers.pop(relay.number).cancel()
+        if timer := self._timers.pop(relay.number, None):
+            timer.cancel()
 
     def client_gone(self, relay: Relay, *, is_failure: bool) -> None:
         """Count a client, and forget it."""
         del self._relays[relay.number]
-        if timer := self._timers.pop(relay.number, None):
-            timer.cancel()
+        self.client_served(relay)
         self._sent += relay.sent
         self._received += relay.received
         self._failed += is_failure
@@ -246,6 +251,8 @@ class Supervisor:
 
     async def _clean_up(self) -> None:
         """Leave nothing behind: neither tasks nor sockets."""
+        if self._server is not None:
+            self._server.close()
         for task in self._tasks:
             task.cancel()
         pending = {*self._tasks, *self._farewells}

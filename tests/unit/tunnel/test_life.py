@@ -77,6 +77,11 @@ def test_it_begins_with_a_way() -> None:
         ),
         pytest.param([*READY, ClientCame(7), CloseAsked(grace=True)], (StopListening(),), id="with grace"),
         pytest.param(
+            [*READY, CloseAsked(grace=True)],
+            (StopListening(), Release(1), Release(2), Finish()),
+            id="that nobody needs",
+        ),
+        pytest.param(
             [*READY, ClientCame(7), CloseAsked(grace=True), ClientGone(7)],
             (StopListening(), Release(1), Release(2), Finish()),
             id="until the last one is gone",
