@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from paramiko import SSHException
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 16
 _BACKLOG = 1024
 _ATTEMPTS = 3  # a way may be lost just as a client is given it
+
+_BROKEN = (OSError, EOFError, SSHException)
 
 _log = logging.getLogger(f"{__name__}.library")
 _log.addHandler(logging.NullHandler())
@@ -65,7 +67,7 @@ class Handler(_ForwardHandler):  # type: ignore[misc] # the library has no types
             except HandlerSSHTunnelForwarderError:
                 if self.ssh_transport.is_active():  # it is the target that did not answer
                     break
-            except OSError:
+            except _BROKEN:
                 break
         self.traffic.count(failed=1)
 
@@ -78,7 +80,7 @@ class Handler(_ForwardHandler):  # type: ignore[misc] # the library has no types
                 self.request.sendall(data)
                 self.traffic.count(received=len(data))
             self._end(socket.SHUT_RDWR if chan.closed else socket.SHUT_WR)
-        except OSError:
+        except _BROKEN:
             self._end(socket.SHUT_RDWR)
         finally:
             upward.join()
@@ -89,8 +91,9 @@ class Handler(_ForwardHandler):  # type: ignore[misc] # the library has no types
                 chan.sendall(data)
                 self.traffic.count(sent=len(data))
             chan.shutdown_write()
-        except (OSError, EOFError, SSHException):
-            chan.close()
+        except _BROKEN:
+            with suppress(*_BROKEN):
+                chan.close()
             self._end(socket.SHUT_RDWR)
 
     def _end(self, how: int) -> None:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain.tunnel import HopStatus
 from orchestrator.errors import DatabaseUnreachable, HostKeyChanged, KeyRefused, MachineMissing
@@ -18,9 +21,33 @@ from orchestrator.ssh.transport import Unacceptable, check_host_key, restrict
 if TYPE_CHECKING:
     from paramiko import Channel, PKey, Transport
 
-UNANSWERED = 3  # so many questions may pass without an answer
+UNANSWERED = 3  # so many times the time between two questions may pass without an answer
 _LIBRARY_LOG = "orchestrator.ssh.transport.library"
+_END_S = 5.0
+_ALARM = "find out why before anything else: somebody may sit in between, or the machine was set up anew"
 _NOBODY = ("127.0.0.1", 0)
+
+
+class Inner:
+    """A channel that another connection goes through; the library expects a socket's errors of it."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    def send(self, data: bytes) -> int:
+        """Send some of the data."""
+        try:
+            return self._channel.send(data)
+        except EOFError as exc:
+            raise ConnectionError("the hop before is gone") from exc
+
+    def close(self) -> None:
+        """Close it, also when the hop before is gone."""
+        with suppress(OSError, EOFError):
+            self._channel.close()
 
 
 class Pulse:
@@ -30,7 +57,7 @@ class Pulse:
         self.hop = hop
         self.transport = transport
         self._every_s = every_s
-        self._asked_at: float | None = None
+        self._answered_at = time.monotonic()
         self._latency_s: float | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._ask_on, name=f"pulse-{hop.name}", daemon=True)
@@ -38,10 +65,9 @@ class Pulse:
 
     @property
     def is_beating(self) -> bool:
-        """Tell whether the connection stands and the last question is not overdue."""
-        asked_at = self._asked_at
-        overdue_s = 0.0 if asked_at is None else time.monotonic() - asked_at
-        return self.transport.is_active() and overdue_s < UNANSWERED * self._every_s
+        """Tell whether the connection stands and the last answer is not too old."""
+        silent_s = time.monotonic() - self._answered_at
+        return self.transport.is_active() and silent_s < UNANSWERED * self._every_s
 
     @property
     def status(self) -> HopStatus:
@@ -52,18 +78,20 @@ class Pulse:
         """Close the connection, and ask no more."""
         self._ending.set()
         self.transport.close()
-        self._thread.join()
+        self.transport.join(_END_S)  # which the library does not always wait for
+        self._thread.join(_END_S)
 
     def _ask_on(self) -> None:
         from paramiko import SSHException  # noqa: PLC0415 - most commands open no tunnel
 
         while self.transport.is_active() and not self._ending.is_set():
-            self._asked_at = time.monotonic()
+            asked_at = time.monotonic()
             try:
                 self.transport.global_request("keepalive@openssh.com", wait=True)
             except (OSError, EOFError, SSHException):
                 return
-            self._latency_s, self._asked_at = time.monotonic() - self._asked_at, None
+            self._answered_at = time.monotonic()
+            self._latency_s = self._answered_at - asked_at
             self._ending.wait(self._every_s)
 
 
@@ -116,7 +144,7 @@ def open_chain(route: Route, login: Login, options: TunnelOptions) -> Chain:
     return chain
 
 
-def _reach(hop: Hop, before: Pulse | None, options: TunnelOptions) -> socket.socket | Channel:
+def _reach(hop: Hop, before: Pulse | None, options: TunnelOptions) -> socket.socket | Inner:
     """Return a stream to a hop's ssh port: over the network, or through the hop before it."""
     from paramiko import SSHException  # noqa: PLC0415 - as above
 
@@ -126,15 +154,15 @@ def _reach(hop: Hop, before: Pulse | None, options: TunnelOptions) -> socket.soc
             made = socket.create_connection(target, timeout=options.connect_timeout_s)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return made
-        return before.transport.open_channel(
-            "direct-tcpip", target, _NOBODY, timeout=options.connect_timeout_s
+        return Inner(
+            before.transport.open_channel("direct-tcpip", target, _NOBODY, timeout=options.connect_timeout_s)
         )
     except (OSError, EOFError, SSHException) as exc:
         way = f" through {before.hop.name}" if before else ""
         raise MachineMissing(_name(hop), f"it does not answer{way}: {_reason(exc)}") from exc
 
 
-def _log_in(hop: Hop, stream: socket.socket | Channel, login: Login, options: TunnelOptions) -> Transport:
+def _log_in(hop: Hop, stream: socket.socket | Inner, login: Login, options: TunnelOptions) -> Transport:
     """Talk ssh over a stream. The host key is compared before anything is said about who we are."""
     from paramiko import SSHException, Transport  # noqa: PLC0415 - as above
     from paramiko.ssh_exception import IncompatiblePeer  # noqa: PLC0415 - as above
@@ -151,7 +179,7 @@ def _log_in(hop: Hop, stream: socket.socket | Channel, login: Login, options: Tu
     except BaseException as exc:
         transport.close()
         if isinstance(exc, Unacceptable | IncompatiblePeer):
-            raise HostKeyChanged(_name(hop), str(exc)) from exc
+            raise _stranger(hop, str(exc)) from exc
         if isinstance(exc, OSError | EOFError | SSHException):
             raise MachineMissing(_name(hop), f"it broke off: {_reason(exc)}") from exc
         raise
@@ -198,6 +226,23 @@ def _try_target(chain: Chain, options: TunnelOptions) -> None:
     except (OSError, EOFError, SSHException) as exc:
         last = chain.route.hops[-1].name
         raise DatabaseUnreachable(f"{host}:{port}", f"{last} can't connect to it: {_reason(exc)}") from exc
+
+
+def _stranger(hop: Hop, reason: str) -> HostKeyChanged:
+    """Return the error of a machine that is not the one it should be."""
+    published = " and ".join(_fingerprint(line) for line in hop.host_keys) or "none"
+    return HostKeyChanged(
+        _name(hop),
+        f"{reason}; it has published {published}",
+        state="nothing was sent to it",
+        next_command=_ALARM,
+    )
+
+
+def _fingerprint(line: str) -> str:
+    """Return how OpenSSH shows a key: https://www.rfc-editor.org/rfc/rfc4648 without padding."""
+    digest = hashlib.sha256(base64.b64decode(line.split()[1])).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
 
 def _name(hop: Hop) -> str:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.1
 _PAUSE_S = 0.5
-# Another attempt meets the same answer, unless a machine is being replaced just now.
+# Another attempt meets the same answer, unless a machine is being replaced and not known yet.
 _LASTING = (KeyRefused, HostKeyChanged, TokenExpired)
+_BETTER_NEWS_S = 5.0
 _LIMITS = (
     "It keeps no second way ready: new connections wait while a lost way is made again.",
     "It is several times slower than the default engine, and takes as many times the processor.",
@@ -76,6 +77,7 @@ class SshtunnelTunnel:
         self._ended = threading.Event()
         self._state = TunnelState.CONNECTING
         self._chain: Chain | None = None
+        self._address = ("127.0.0.1", options.local_port)
         self._forwarder: Forwarder | None = None
         self._watcher: threading.Thread | None = None
         self._clients: set[socket.socket] = set()
@@ -86,9 +88,7 @@ class SshtunnelTunnel:
     @property
     def address(self) -> tuple[str, int]:
         """Return where it listens."""
-        assert self._forwarder  # noqa: S101 - nobody has the tunnel before it is open
-        host, port = self._forwarder.local_bind_address
-        return host, port
+        return self._address
 
     def status(self) -> TunnelStatus:
         """Return how it is."""
@@ -129,6 +129,7 @@ class SshtunnelTunnel:
             self._forwarder.start()
         except OSError as exc:
             raise _busy(self._options.local_port, exc) from exc
+        self._address = self._forwarder.local_bind_address
         self._watcher = threading.Thread(target=self._watch, name="tunnel-watch", daemon=True)
         self._watcher.start()
 
@@ -197,7 +198,7 @@ class SshtunnelTunnel:
             try:
                 chain = self._connect(avoided)
             except DoorError as exc:
-                if isinstance(exc, _LASTING) and tried_s >= self._options.patience_s:
+                if isinstance(exc, _LASTING) and tried_s >= _BETTER_NEWS_S:
                     self._give_up(exc)
                     return
                 self._say(exc)
