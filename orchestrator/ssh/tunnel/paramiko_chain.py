@@ -168,7 +168,7 @@ def _log_in(hop: Hop, stream: socket.socket | Inner, login: Login, options: Tunn
     from paramiko.ssh_exception import IncompatiblePeer  # noqa: PLC0415 - as above
 
     expected = {tuple(line.split()[:2]) for line in hop.host_keys}
-    transport = Transport(stream)
+    transport = Transport(stream)  # type: ignore[arg-type] # anything that is used as a socket is
     try:
         transport.set_log_channel(_LIBRARY_LOG)
         restrict(transport, sorted({kind for kind, _ in expected}))
