@@ -52,6 +52,11 @@ _OWN = {
     "performance_schema": "OFF",
     "plugin_load_add": "aurora",
     "relay_log": "relay",
+    # A commit is answered when a reader has it too, if there is one: on AWS they share what is stored.
+    "rpl_semi_sync_master_enabled": "ON",
+    "rpl_semi_sync_master_timeout": "2000",
+    "rpl_semi_sync_master_wait_no_slave": "OFF",
+    "rpl_semi_sync_slave_enabled": "ON",
     "skip_name_resolve": "ON",
     "slave_net_timeout": "10",
     "slow_query_log_file": "slow.log",

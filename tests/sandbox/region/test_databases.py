@@ -386,6 +386,18 @@ def test_a_failover_makes_the_reader_the_writer_and_loses_nothing(
     assert database.ask(database.writer, "SELECT i FROM t ORDER BY i", **schema) == [(1,), (2,)]
 
 
+def test_when_the_writer_is_deleted_a_reader_writes_on(database: Database, schema: dict[str, str]) -> None:
+    assert database.ask(database.writer, "INSERT INTO t VALUES (1)", **schema) == []
+    database.region.client("rds").delete_db_instance(DBInstanceIdentifier=f"{NAME}-1", SkipFinalSnapshot=True)
+    until(
+        lambda: database.ask(database.writer, "INSERT INTO t VALUES (2)", **schema),
+        lambda answer: answer == [],
+    )
+    add_member(database.region, "1")
+    fail_over(database, writer="1", reader="2")
+    assert database.ask(database.writer, "SELECT i FROM t ORDER BY i", **schema) == [(1,), (2,)]
+
+
 def test_a_changed_parameter_changes_running_servers(database: Database) -> None:
     def change(value: str) -> None:
         parameter = {"ParameterName": "long_query_time", "ParameterValue": value, "ApplyMethod": "immediate"}
