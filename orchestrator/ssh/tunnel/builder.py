@@ -81,21 +81,26 @@ class Builder:
 
     async def _first_of(self, found: Sequence[Route], login: Login) -> Chain:
         """Return a chain over the first route that works. A strange host key ends the search."""
-        last: DoorError = MachineMissing("look for a way", "there is none")
+        failures: dict[str, DoorError] = {}
         for route in found:
+            if any(hop.name in failures for hop in route.hops):
+                continue  # another machine behind a bastion that does not answer is no other way
             chain = Chain(next(self._numbers), route, self._options, on_lost=self._on_lost)
             try:
                 await chain.connect(login)
             except HostKeyChanged:
                 raise
-            except KeyRefused as exc:
-                self._refusing.add(route.hops[-1].name)
-                last = exc
             except DoorError as exc:
-                last = exc if not isinstance(last, KeyRefused) else last
+                failures[chain.stuck_at] = exc
             else:
                 return chain
-        raise last
+        refusals = {name: error for name, error in failures.items() if isinstance(error, KeyRefused)}
+        self._refusing |= refusals.keys()
+        raise [
+            MachineMissing("look for a way", "there is none"),
+            *failures.values(),
+            *refusals.values(),
+        ][-1]
 
     def _is_final(self, error: SlipwayError) -> bool:
         """Tell whether trying again is vain. A refusal is, once it has been repeated for a while.

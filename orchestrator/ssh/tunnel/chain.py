@@ -72,6 +72,7 @@ class Chain:
         self.route = route
         self.is_over = False
         self.ready_s = 0.0
+        self.stuck_at = ""  # the hop that we are on the way to
         self.on_congestion: Callable[[bool], None] | None = None
         self._options = options
         self._on_lost = on_lost
@@ -96,6 +97,7 @@ class Chain:
         """
         try:
             for hop in self.route.hops:
+                self.stuck_at = hop.name
                 self._links.append(await self._link(hop, login))
         except BaseException:
             self.abort()

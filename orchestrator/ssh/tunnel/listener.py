@@ -33,7 +33,7 @@ def listen(port: int) -> socket.socket:
             f"listen on {HOST}:{port}",
             _why(exc, port),
             state="nothing was opened",
-            next_command="choose another one: --port <number>, or 0 for any that is free",
+            next_command="choose another one with --local-port, or leave it out for any that is free",
         ) from exc
     listener.setblocking(False)
     return listener

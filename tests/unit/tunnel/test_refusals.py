@@ -117,6 +117,20 @@ def test_no_machine_answers(world: SshWorld) -> None:
     assert (type(error), error.what) == (MachineMissing, "ssh operator@i-app2")
 
 
+def test_a_bastion_that_hangs_is_asked_once_for_all_machines_behind_it(world: SshWorld) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hop = replace(world.bastion.hop(), port=silent.getsockname()[1])
+        routes = world.routes()
+        routes.routes = [world.route(hop, machine.hop()) for machine in (world.first, world.second)]
+        error = refusal(routes, QUICK)
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    assert (type(error), error.what) == (MachineMissing, "ssh operator@i-bastion")
+    assert error.cause.endswith("does not answer: no answer in time")
+
+
 def test_no_machine_runs(world: SshWorld) -> None:
     routes = world.routes()
     routes.routes = []
