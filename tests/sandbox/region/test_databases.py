@@ -315,10 +315,17 @@ def test_an_expired_token_is_refused(database: Database, someone: str) -> None:
     until(answer, lambda seen: seen == ACCESS_DENIED)
 
 
-def test_a_token_is_not_taken_in_the_clear(database: Database, someone: str) -> None:
+def test_a_token_is_not_taken_in_the_clear_even_where_passwords_are(database: Database, someone: str) -> None:
     token = database.token(database.writer, someone)
-    answer = database.client.ask(database.writer, "SELECT 1", user=someone, password=token, ssl_disabled=True)
-    assert answer == ACCESS_DENIED
+    clear: dict[str, Any] = {"ssl_disabled": True}
+    change(database, "require_secure_transport", "OFF")
+    try:
+        until(lambda: database.ask(database.writer, "SELECT 1", **clear), lambda answer: answer == [(1,)])
+        answer = database.client.ask(database.writer, "SELECT 1", user=someone, password=token, **clear)
+        assert answer == ACCESS_DENIED
+    finally:
+        change(database, "require_secure_transport", "ON")
+    until(lambda: database.ask(database.writer, "SELECT 1", **clear), lambda answer: answer == ACCESS_DENIED)
 
 
 def test_a_role_logs_in_as_the_users_that_its_policy_names(database: Database, someone: str) -> None:
@@ -398,22 +405,22 @@ def test_when_the_writer_is_deleted_a_reader_writes_on(database: Database, schem
     assert database.ask(database.writer, "SELECT i FROM t ORDER BY i", **schema) == [(1,), (2,)]
 
 
-def test_a_changed_parameter_changes_running_servers(database: Database) -> None:
-    def change(value: str) -> None:
-        parameter = {"ParameterName": "long_query_time", "ParameterValue": value, "ApplyMethod": "immediate"}
-        database.region.client("rds").modify_db_cluster_parameter_group(
-            DBClusterParameterGroupName=NAME, Parameters=[parameter]
-        )
-        until(
-            lambda: [
-                database.ask(at, "SELECT @@GLOBAL.long_query_time")
-                for at in (database.writer, database.reader)
-            ],
-            lambda rows: rows == [[(float(value),)]] * 2,
-        )
+def change(database: Database, name: str, value: str) -> None:
+    """Change a parameter of the cluster."""
+    parameter = {"ParameterName": name, "ParameterValue": value, "ApplyMethod": "immediate"}
+    database.region.client("rds").modify_db_cluster_parameter_group(
+        DBClusterParameterGroupName=NAME, Parameters=[parameter]
+    )
 
-    change("5")
-    change(PARAMETERS["long_query_time"])
+
+def test_a_changed_parameter_changes_running_servers(database: Database) -> None:
+    hosts = (database.writer, database.reader)
+    for value in ("5", PARAMETERS["long_query_time"]):
+        change(database, "long_query_time", value)
+        until(
+            lambda: [database.ask(host, "SELECT @@GLOBAL.long_query_time") for host in hosts],
+            lambda rows, wanted=float(value): rows == [[(wanted,)]] * 2,
+        )
 
 
 def test_a_member_that_comes_later_has_what_was_written_before(
@@ -451,16 +458,16 @@ def test_a_reader_that_can_t_follow_is_made_anew(database: Database, schema: dic
 
 
 def test_servers_listen_at_the_cluster_s_port(database: Database) -> None:
-    def change(port: int) -> None:
+    def change_port(port: int) -> None:
         database.region.client("rds").modify_db_cluster(
             DBClusterIdentifier=NAME, Port=port, ApplyImmediately=True
         )
 
-    change(3307)
+    change_port(3307)
     login = database.master()
     until(lambda: len(database_ports(database, 3307)), lambda count: count == 2)
     assert database.client.ask(database.writer, "SELECT 1", port=3307, **login) == CANNOT_CONNECT
-    change(3306)
+    change_port(3306)
     until(lambda: database.ask(database.writer, "SELECT 1"), lambda rows: rows == [(1,)])
 
 
