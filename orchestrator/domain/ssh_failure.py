@@ -10,9 +10,11 @@ from orchestrator.errors import DoorError, HostKeyChanged, KeyRefused, MachineMi
 
 _AT_THE_BASTION = re.compile(r"[Ss]tdio forwarding (?:request )?failed")
 _BARRED = re.compile(r"open failed: administratively prohibited")
-# Once somebody was let in.
-_LET_IN = re.compile(r"^Authenticated to ", re.MULTILINE)
-_INTERRUPTED = re.compile(r"^Killed by signal 2\b", re.MULTILINE)
+# Once somebody was let in. Before it may stand where in ssh's own code it is said.
+_LET_IN = re.compile(r"^Authenticated to |Entering interactive session", re.MULTILINE)
+_INTERRUPTED = re.compile(r"(?:^|: )Killed by signal 2\b", re.MULTILINE)
+_ORIGIN = re.compile(r"^(?:debug\d: )?\w+\.c:\w+\(\):\d+ \(pid=\d+\): ")
+_COMMAND_ENDED = re.compile(r": Exit status -?\d+$", re.MULTILINE)
 _OTHER_KEY = re.compile(
     r"REMOTE HOST IDENTIFICATION HAS CHANGED"
     r"|Host key verification failed"
@@ -72,6 +74,8 @@ def ssh_failure(log: str, *, machine: str, environment: str) -> DoorError | None
         environment: Its name.
     """
     what = f"ssh {machine}"
+    if _COMMAND_ENDED.search(log):
+        return None
     if _OTHER_KEY.search(log):
         return HostKeyChanged(
             what,
@@ -112,4 +116,5 @@ def _silence(log: str, *, is_lost: bool) -> str:
 def _said(log: str, pattern: re.Pattern[str]) -> str:
     """Return the first line of a log that tells the failure, without what a terminal would obey."""
     line = next(line for line in log.splitlines() if pattern.search(line))
-    return "".join(character for character in line if character.isprintable()).strip().rstrip(".")
+    said = _ORIGIN.sub("", line)
+    return "".join(character for character in said if character.isprintable()).strip().rstrip(".")

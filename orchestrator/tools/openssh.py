@@ -13,6 +13,13 @@ from orchestrator.ports import Hop
 
 KEY, CERTIFICATE, KNOWN_HOSTS, CONFIG = "id", "id-cert.pub", "known_hosts", "config"
 _MASTER, _LOGS = "master", ".log"
+# Machines greet on stderr, which belongs to the command; below this level ssh doesn't pass it on. What ended
+# ssh, and whether it was the command, is logged all the same; before OpenSSH 8.5 it is not.
+_WITHOUT_GREETING = {
+    "LogLevel": "ERROR",
+    "IgnoreUnknown": "LogVerbose",
+    "LogVerbose": "clientloop.c:server_alive_check():*,clientloop.c:client_loop():*",
+}
 # Nobody is trusted but who published a key, nothing is asked, and nothing of ours goes along.
 STRICT = {
     "StrictHostKeyChecking": "yes",
@@ -75,7 +82,10 @@ def master_argv(folder: Path, bastion: Hop) -> tuple[str, ...]:
 
 def session_argv(folder: Path, hop: Hop, command: str = "") -> tuple[str, ...]:
     """Return the call that opens a shell, or runs a command, on a machine."""
-    return (*_ssh(folder, hop), hop.name, *(("--", command) if command else ()))
+    if not command:
+        return (*_ssh(folder, hop), hop.name)
+    options = (word for name, value in _WITHOUT_GREETING.items() for word in ("-o", f"{name}={value}"))
+    return (*_ssh(folder, hop), *options, hop.name, "--", command)
 
 
 def master_socket(folder: Path) -> Path:

@@ -126,6 +126,11 @@ class TestCalls:
         )
 
     def test_a_shell_or_a_command_is_opened_on_a_machine(self) -> None:
-        common = ("ssh", "-F", "/f/config", "-E", "/f/i-1.log", "i-1")
-        assert openssh.session_argv(Path("/f"), API) == common
-        assert openssh.session_argv(Path("/f"), API, "-x; y") == (*common, "--", "-x; y")
+        common = ("ssh", "-F", "/f/config", "-E", "/f/i-1.log")
+        assert openssh.session_argv(Path("/f"), API) == (*common, "i-1")
+        assert openssh.session_argv(Path("/f"), API, "-x; y") == (
+            *common,
+            *("-o", "LogLevel=ERROR", "-o", "IgnoreUnknown=LogVerbose"),
+            *("-o", "LogVerbose=clientloop.c:server_alive_check():*,clientloop.c:client_loop():*"),
+            *("i-1", "--", "-x; y"),
+        )

@@ -19,6 +19,11 @@ STATISTICS = (
     "Transferred: sent 6152, received 4840 bytes, in 0.1 seconds\n"
     "Bytes per second: sent 100642.2, received 79178.9\n"
 )
+COMMAND_ENDED = """\
+debug1: clientloop.c:client_loop():1290 (pid=10917): Entering interactive session.
+debug1: clientloop.c:client_loop():1531 (pid=10917): Exit status 255
+client_loop: send disconnect: Broken pipe
+"""
 CHANGED = """\
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
 @    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @
@@ -85,6 +90,12 @@ FAILURES = {
         MachineMissing,
         "the connection was lost: client_loop: send disconnect: Broken pipe.",
     ),
+    "a command lost in a black hole": (
+        "debug1: clientloop.c:client_loop():1290 (pid=10971): Entering interactive session.\n"
+        "clientloop.c:server_alive_check():503 (pid=11036): Timeout, server 10.0.0.5 not responding.\n",
+        MachineMissing,
+        "the connection was lost: Timeout, server 10.0.0.5 not responding.",
+    ),
     "lost in a black hole": (
         LET_IN + "Timeout, server 10.0.0.5 not responding.\n",
         MachineMissing,
@@ -101,7 +112,7 @@ class TestFailures:
         assert str(error).startswith("error: ssh i-1: the ")
         assert said in str(error)
 
-    @pytest.mark.parametrize("log", ["", LET_IN, LET_IN + STATISTICS])
+    @pytest.mark.parametrize("log", ["", LET_IN, LET_IN + STATISTICS, COMMAND_ENDED])
     def test_what_a_command_ended_with_is_none(self, log: str) -> None:
         assert ssh_failure(log, machine="i-1", environment="sandbox") is None
 
@@ -133,6 +144,8 @@ class TestFailures:
 def test_logs_tell_how_far_ssh_came_and_what_ended_it() -> None:
     assert [was_let_in(log) for log in ("", NO_WAY_ON, LET_IN)] == [False, False, True]
     assert [was_interrupted(log) for log in (LET_IN, LET_IN + "Killed by signal 2.\n")] == [False, True]
+    assert was_interrupted("clientloop.c:client_loop():1497 (pid=10971): Killed by signal 2.\n") is True
     assert was_interrupted(LET_IN + "Killed by signal 15.\n") is False
+    assert was_let_in(COMMAND_ENDED) is True
     assert [failed_at_bastion(log) for log in (LET_IN, NO_WAY_ON)] == [False, True]
     assert [is_barred(log) for log in (LET_IN, BARRED)] == [False, True]
