@@ -112,6 +112,12 @@ def teach_dill() -> None:
     copyreg.pickle(x509.Certificate, _reduce_certificate)
     copyreg.pickle(WeakValueDictionary, _reduce_weak)
     ParameterDict.__reduce_ex__ = _reduce_parameters  # type: ignore[method-assign]
+    # dill's own way leaves a lock that nobody holds locked for ever: whoever sends to a queue would wait.
+    dill.register(type(threading.RLock()))(_save_lock)
+
+
+def _save_lock(pickler: Any, lock: Any) -> None:
+    pickler.save_reduce(threading.RLock, (), obj=lock)
 
 
 def _reduce_key(key: Any) -> Any:

@@ -39,6 +39,7 @@ def fill(local: LocalRegion) -> dict[str, str]:
     s3.put_object(Bucket="config", Key="manifest", Body=b"contents")
     ssm.put_parameter(Name="/slipway/sandbox/web/ami", Value=ami_id, Type="String")
     ssm.put_parameter(Name="/slipway/sandbox/secret", Value="hidden", Type="SecureString")
+    local.client("sqs").create_queue(QueueName="jobs")
     local.client("iam").create_role(RoleName="web", AssumeRolePolicyDocument="{}")
     key_id = local.client("kms").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"][
         "KeyId"
@@ -76,6 +77,10 @@ def test_down_and_up_keeps_what_is_durable(substrate: SimulatedSubstrate, tmp_pa
         assert local.client("iam").get_role(RoleName="web")["Role"]["RoleName"] == "web"
         assert len(local.client("kms").list_keys()["Keys"]) == 1
         assert _sign(local, made["key"]) == made["signed"]
+        sqs = local.client("sqs")
+        queue = sqs.get_queue_url(QueueName="jobs")["QueueUrl"]
+        sqs.send_message(QueueUrl=queue, MessageBody="more")
+        assert [each["Body"] for each in sqs.receive_message(QueueUrl=queue)["Messages"]] == ["more"]
         seen = local.instance(made["instance"])
         assert (seen["State"]["Name"], seen["StateReason"]["Code"]) == ("terminated", "Server.InternalError")
         local.launch(ImageId=made["ami"])
