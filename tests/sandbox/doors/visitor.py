@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,14 @@ from tests.sandbox.bake.project import Ended
 from tests.sandbox.environments.demo import Demo
 
 LIMIT_S = 120.0
+
+
+def until(is_so: Callable[[], bool], *, what: str, within_s: float = LIMIT_S) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + within_s
+    while not is_so():
+        assert time.monotonic() < end, f"not within {within_s} s: {what}"
+        time.sleep(1)
 
 
 @dataclass(frozen=True)
