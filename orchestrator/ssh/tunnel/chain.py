@@ -23,6 +23,8 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "a
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 _HOST_KEY_KINDS = ("ssh-ed25519", *_RSA, "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 _UNANSWERED = 3
+_SMALLEST_WINDOW = 1024 * 1024
+_FASTEST = 200_000_000  # bytes per second; what two layers of ssh in Python can carry at all
 _GOODBYE_S = 0.1
 
 # What the library has to say comes as exceptions; its log would be lines on the operator's terminal.
@@ -38,6 +40,17 @@ class _Link:
     pipe: Pipe
     ssh: asyncssh.SSHClientConnection
     latency_s: float | None = None
+    shortest_s: float | None = None
+
+
+def window_for(round_trip_s: float | None) -> int:
+    """Return how much a target may send on one channel before we take it: no more than fills the way.
+
+    More makes no stream faster. It only waits somewhere, before everybody else's answers.
+    """
+    if round_trip_s is None:
+        return WINDOW
+    return max(_SMALLEST_WINDOW, min(WINDOW, int(round_trip_s * _FASTEST)))
 
 
 class _Guard(asyncssh.SSHClient):
@@ -132,8 +145,9 @@ class Chain:
     ) -> asyncssh.SSHTCPChannel[bytes]:
         """Let the last hop connect to the target."""
         host, port = self.route.target
-        channel, _ = await self._links[-1].ssh.create_connection(
-            factory, host, port, *origin, window=WINDOW, max_pktsize=MAX_PACKET
+        last = self._links[-1]
+        channel, _ = await last.ssh.create_connection(
+            factory, host, port, *origin, window=window_for(last.shortest_s), max_pktsize=MAX_PACKET
         )
         return channel
 
@@ -208,6 +222,7 @@ async def _ask(link: _Link) -> None:
     asked_s = time.monotonic()
     await link.ssh._make_global_request(b"keepalive@openssh.com")
     link.latency_s = time.monotonic() - asked_s
+    link.shortest_s = min(link.latency_s, link.shortest_s or link.latency_s)
 
 
 async def _log_in(hop: Hop, login: Login, *, pipe: Pipe, guard: _Guard) -> asyncssh.SSHClientConnection:
