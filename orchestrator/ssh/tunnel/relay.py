@@ -57,7 +57,7 @@ class Relay(asyncio.Protocol):
         self._far: Far | None = None
         self._has_ended = False  # its half
         self._is_gone = False
-        self._failed = False
+        self._failed = True  # until it is served
         self._is_far_slow = False
         self._is_chain_slow = False
 
@@ -113,6 +113,7 @@ class Relay(asyncio.Protocol):
             far.channel.close()
             return
         self._far = far
+        self._failed = False
         self._is_chain_slow = is_chain_slow
         self._is_far_slow = False
         self._house.client_served(self)
@@ -144,9 +145,9 @@ class Relay(asyncio.Protocol):
         self._is_chain_slow = is_chain_slow
         self._hold()
 
-    def reset(self) -> None:
+    def reset(self, *, is_failure: bool = True) -> None:
         """End the client's connection at once, in a way that can't be taken for the end of a stream."""
-        self._failed = True
+        self._failed = self._failed or is_failure
         if self._is_gone:
             return
         sock = self._transport.get_extra_info("socket")

@@ -166,7 +166,7 @@ class Supervisor:
             case Serve(client, chain):
                 self._spawn(self._serve(self._relays[client], self._chains[chain]))
             case End(client):
-                self._relays[client].reset()
+                self._relays[client].reset(is_failure=not self._life.is_ending or self.error is not None)
             case Release(chain):
                 self._farewells.add(asyncio.create_task(self._chains.pop(chain).close()))
             case StopListening():

@@ -55,6 +55,7 @@ def test_closing_ends_open_connections_at_once(world: SshWorld) -> None:
                 one.recv(1)
     status = tunnel.status()
     assert (status.state, status.open_connections, status.hops) == (TunnelState.CLOSED, 0, ())
+    assert (status.served_connections, status.failed_connections) == (20, 0)
     with pytest.raises(ConnectionRefusedError), client(tunnel.address):
         pass
 

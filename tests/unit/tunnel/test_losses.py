@@ -164,6 +164,15 @@ def test_a_silent_but_living_way_is_kept(world: SshWorld) -> None:
         assert (tunnel.status().reconnects, len(status.hops)) == (0, 2)
 
 
+def test_a_pause_of_this_process_is_not_taken_for_silence(world: SshWorld) -> None:
+    with AsyncTunnels().open(world.routes(world.first), WATCHFUL) as tunnel, client(tunnel.address) as one:
+        assert echo(one, b"x") == b"x"
+        tunnel._loop.call_soon_threadsafe(time.sleep, 1.0)  # as when it is stopped, or the laptop sleeps
+        assert echo(one, b"y") == b"y"
+        time.sleep(0.3)
+        assert (echo(one, b"z"), tunnel.status().reconnects) == (b"z", 0)
+
+
 def test_machines_may_be_missing_for_a_while(world: SshWorld) -> None:
     routes = world.routes(world.first)
     with AsyncTunnels().open(routes, ALONE) as tunnel:
