@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys and certificates of people on the demo's machines, by plain OpenSSH."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox.doors.plain_ssh import WITHIN_S, Person, certificate_of, until
+from tests.sandbox.environments.demo import Demo
+
+pytestmark = pytest.mark.sandbox
+
+SHELL = ("sandbox/bastion/jump", "sandbox/api/shell")
+HOUR = timedelta(hours=1)
+REFUSED = 255
+
+
+@pytest.fixture(name="alice")
+def fixture_alice(demo: Demo, tmp_path: Path) -> Iterator[Person]:
+    """Give somebody whose key no machine knows; nothing of her stays."""
+    yield Person.new(demo, tmp_path, "alice")
+    demo.client("ssm").delete_parameters(
+        Names=["/slipway/sandbox/ssh/keys/alice", "/slipway/sandbox/ssh/blocked/alice"]
+    )
+
+
+def listed(demo: Demo) -> tuple[set[str], set[str]]:
+    document = demo.json("keys.list")
+    return {each["name"] for each in document["keys"]}, {each["name"] for each in document["blocked"]}
+
+
+def test_added_key_opens_within_a_minute_and_its_removal_ends_what_is_open(demo: Demo, alice: Person) -> None:
+    assert not alice.is_let_in()
+    added = demo.json("keys.add", "--name", "alice", "--key", str(alice.public))
+    assert (added["event"], listed(demo)) == ("key-added", ({"alice"}, set()))
+    until(alice.is_let_in, what="alice is let in")
+    session = alice.start("api", "sleep 600")
+    assert demo.json("keys.remove", "--name", "alice")["event"] == "key-removed"
+    session.wait(WITHIN_S)
+    assert session.returncode == REFUSED
+    until(lambda: not alice.is_let_in(), what="alice is refused")
+    assert not alice.is_let_in("worker")
+    assert listed(demo) == (set(), {"alice"})
+
+
+def test_blocked_name_opens_nothing_with_certificates_that_are_valid(demo: Demo, alice: Person) -> None:
+    certified = alice.with_certificate(*SHELL, who="alice", valid_for=HOUR)
+    other = alice.with_certificate(*SHELL, who="alice2", valid_for=HOUR)
+    assert certified.is_let_in()
+    session, bystander = certified.start("api", "sleep 600"), other.start("api", "sleep 600")
+    assert demo.json("keys.remove", "--name", "alice")["event"] == "key-removed"
+    session.wait(WITHIN_S)
+    assert session.returncode == REFUSED
+    until(lambda: not certified.is_let_in(), what="alice is refused")
+    assert (other.is_let_in(), bystander.poll()) == (True, None)
+    bystander.terminate()
+    bystander.wait(10)
+    assert demo.json("keys.unblock", "--name", "alice")["event"] == "key-unblocked"
+    until(certified.is_let_in, what="alice is let in again")
+
+
+def test_signed_key_opens_what_it_says_and_nothing_else(demo: Demo, alice: Person) -> None:
+    path = alice.public.with_name("alice-cert.pub")
+    document = demo.json("keys.sign", "--key", str(alice.public), "--fleet", "api", "--hours", "1")
+    assert document["file"] == str(path)
+    found = certificate_of(path)
+    assert found["Principals"] == list(SHELL)
+    assert found["Serial"] == [document["serial"]]
+    assert found["Extensions"] == ["permit-port-forwarding", "permit-pty"]
+    signed = alice.certified(path)
+    assert signed.run("api", "id -un").stdout == "admin\n"
+    assert not signed.is_let_in("worker")
+
+
+def test_operator_who_is_blocked_gets_nothing_signed(demo: Demo, alice: Person) -> None:
+    document = demo.json("keys.sign", "--key", str(alice.public))
+    who = document["key_id"].partition("/")[0]
+    name = f"/slipway/sandbox/ssh/blocked/{who}"
+    demo.client("ssm").put_parameter(Name=name, Value="2026-01-01T12:00:00Z", Type="String")
+    try:
+        refused = demo.project.run("keys.sign", "--key", str(alice.public))
+    finally:
+        demo.client("ssm").delete_parameter(Name=name)
+    assert (refused.status, f"{who} is blocked since 2026-01-01T12:00:00Z" in refused.stderr) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("principals", "valid_for"),
+    [
+        pytest.param(SHELL, timedelta(seconds=-5), id="expired"),
+        pytest.param(("sandbox/bastion/jump",), HOUR, id="of another door"),
+        pytest.param(("sandbox/bastion/jump", "dev/api/shell"), HOUR, id="of another environment"),
+        pytest.param(("admin", "root"), HOUR, id="of the user's name"),
+    ],
+)
+def test_certificates_that_open_nothing(
+    alice: Person, principals: tuple[str, ...], valid_for: timedelta
+) -> None:
+    assert not alice.with_certificate(*principals, who="alice", valid_for=valid_for).is_let_in()
+
+
+def test_bastion_runs_nothing_for_who_may_only_go_on(alice: Person) -> None:
+    certified = alice.with_certificate(*SHELL, who="alice", valid_for=HOUR)
+    done = certified.run("bastion", "echo in")
+    assert (done.returncode, done.stdout) == (1, "This account is currently not available.\n")
+
+
+@pytest.mark.parametrize("fleet", ["bastion", "api"])
+def test_root_is_never_let_in(alice: Person, fleet: str) -> None:
+    certified = alice.with_certificate(*SHELL, "root", who="alice", valid_for=HOUR)
+    done = certified.run(fleet, "id", user="root")
+    assert (done.returncode, done.stdout) == (REFUSED, "")
+    assert "Permission denied (publickey)" in done.stderr
+
+
+@pytest.mark.parametrize("method", ["password", "keyboard-interactive"])
+def test_passwords_are_not_even_asked_for(alice: Person, method: str) -> None:
+    certified = alice.with_certificate(*SHELL, who="alice", valid_for=HOUR)
+    done = certified.run("api", "id", options=["-o", f"PreferredAuthentications={method}"])
+    assert done.returncode == REFUSED
+    assert re.search(r"Permission denied \(publickey\)", done.stderr)
+
+
+def test_agents_are_never_forwarded(alice: Person, tmp_path: Path) -> None:
+    certified = alice.with_certificate(*SHELL, who="alice", valid_for=HOUR)
+    socket = tmp_path / "agent"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+    try:
+        until(socket.exists, what="the agent listens", within_s=10)
+        done = certified.run("api", "echo agent: $SSH_AUTH_SOCK", options=["-o", f"ForwardAgent={socket}"])
+    finally:
+        agent.terminate()
+        agent.wait(10)
+    assert (done.returncode, done.stdout) == (0, "agent:\n")
