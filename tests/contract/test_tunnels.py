@@ -24,10 +24,11 @@ from orchestrator.errors import (
 )
 from orchestrator.ports.doors import TunnelOptions, Tunnels
 from orchestrator.ssh.tunnel import AsyncTunnels
+from orchestrator.ssh.tunnel.sshtunnel_engine import SshtunnelTunnels
 from tests.unit.tunnel.ssh_world import SshWorld, chance, client, echo, read_all, until
 
 ALONE = TunnelOptions(has_standby=False)
-ENGINES = [pytest.param(AsyncTunnels, id="asyncssh")]
+ENGINES = [pytest.param(AsyncTunnels, id="asyncssh"), pytest.param(SshtunnelTunnels, id="sshtunnel")]
 
 
 @pytest.fixture
