@@ -6,7 +6,8 @@ from __future__ import annotations
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,18 +120,19 @@ class Person:
         argv = self.argv(fleet, command, user=user, options=options)
         return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
 
-    def start(self, fleet: str, command: str) -> subprocess.Popen[str]:
-        """Start a command on a fleet's first machine, and return when it has written a line."""
-        process = subprocess.Popen(
-            self.argv(fleet, f"echo begun; {command}"),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout
-        assert process.stdout.readline() == "begun\n"
-        return process
+    @contextmanager
+    def session(self, fleet: str) -> Iterator[subprocess.Popen[str]]:
+        """Give a session on a fleet's first machine that lasts, once it has begun."""
+        argv = self.argv(fleet, "echo begun; sleep 600")
+        with subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            assert process.stdout
+            try:
+                assert process.stdout.readline() == "begun\n"
+                yield process
+            finally:
+                process.terminate()
 
     def is_let_in(self, fleet: str = "api") -> bool:
         """Tell whether a machine lets the person in; whatever else fails than that is an error."""

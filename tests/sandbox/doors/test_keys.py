@@ -40,10 +40,9 @@ def test_added_key_opens_within_a_minute_and_its_removal_ends_what_is_open(demo:
     added = demo.json("keys.add", "--name", "alice", "--key", str(alice.public))
     assert (added["event"], listed(demo)) == ("key-added", ({"alice"}, set()))
     until(alice.is_let_in, what="alice is let in")
-    session = alice.start("api", "sleep 600")
-    assert demo.json("keys.remove", "--name", "alice")["event"] == "key-removed"
-    session.wait(WITHIN_S)
-    assert session.returncode == REFUSED
+    with alice.session("api") as session:
+        assert demo.json("keys.remove", "--name", "alice")["event"] == "key-removed"
+        assert session.wait(WITHIN_S) == REFUSED
     until(lambda: not alice.is_let_in(), what="alice is refused")
     assert not alice.is_let_in("worker")
     assert listed(demo) == (set(), {"alice"})
@@ -53,14 +52,11 @@ def test_blocked_name_opens_nothing_with_certificates_that_are_valid(demo: Demo,
     certified = alice.with_certificate(*SHELL, who="alice", valid_for=HOUR)
     other = alice.with_certificate(*SHELL, who="alice2", valid_for=HOUR)
     assert certified.is_let_in()
-    session, bystander = certified.start("api", "sleep 600"), other.start("api", "sleep 600")
-    assert demo.json("keys.remove", "--name", "alice")["event"] == "key-removed"
-    session.wait(WITHIN_S)
-    assert session.returncode == REFUSED
-    until(lambda: not certified.is_let_in(), what="alice is refused")
-    assert (other.is_let_in(), bystander.poll()) == (True, None)
-    bystander.terminate()
-    bystander.wait(10)
+    with certified.session("api") as session, other.session("api") as bystander:
+        assert demo.json("keys.remove", "--name", "alice")["event"] == "key-removed"
+        assert session.wait(WITHIN_S) == REFUSED
+        until(lambda: not certified.is_let_in(), what="alice is refused")
+        assert (other.is_let_in(), bystander.poll()) == (True, None)
     assert demo.json("keys.unblock", "--name", "alice")["event"] == "key-unblocked"
     until(certified.is_let_in, what="alice is let in again")
 
