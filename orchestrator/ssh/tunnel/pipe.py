@@ -26,6 +26,7 @@ _HIGH_WATER = 256 * 1024
 # What a hop may send us unacknowledged, for all clients together; it bounds throughput x round trip.
 WINDOW = 4 * 1024 * 1024
 MAX_PACKET = 32768
+_FULL_SEND = 131072  # bytes for one system call
 _LOOK_UP_S = 10.0
 _MSG_IGNORE = 2  # RFC 4253, 11.2
 
@@ -53,6 +54,7 @@ class Pipe(asyncio.Protocol, asyncssh.SSHTCPSession[bytes]):
         self._below: Any = None
         self._unsent: list[bytes] = []
         self._unsent_size = 0
+        self._full = MAX_PACKET if through else _FULL_SEND
         self._loop = asyncio.get_running_loop()
 
     async def create_connection(
@@ -73,24 +75,28 @@ class Pipe(asyncio.Protocol, asyncssh.SSHTCPSession[bytes]):
     # What the ssh connection does
 
     def write(self, data: bytes) -> None:
-        """Take what is to be sent, and send it when this round of the event loop is over."""
+        """Take what is to be sent; it goes when it fills a packet, or this round of the loop is over."""
+        if self._unsent_size + len(data) > self._full:
+            self._push()
         if not self._unsent:
             self._loop.call_soon(self.flush)
         self._unsent.append(data)
         self._unsent_size += len(data)
-        if self._unsent_size > _HIGH_WATER:
-            self.flush()
 
     def flush(self) -> None:
         """Send all that waits, through the hops before too."""
-        if self._unsent:
-            data = b"".join(self._unsent)
-            self._unsent.clear()
-            self._unsent_size = 0
-            if not self._below.is_closing():
-                self._below.write(data)
+        self._push()
         if self._before is not None:
             self._before.flush()
+
+    def _push(self) -> None:
+        if not self._unsent:
+            return
+        data = b"".join(self._unsent)
+        self._unsent.clear()
+        self._unsent_size = 0
+        if not self._below.is_closing():
+            self._below.write(data)
 
     def abort(self) -> None:
         """End at once; what was said before is sent if it can be."""
