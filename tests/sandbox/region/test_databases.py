@@ -10,7 +10,6 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,74 +22,27 @@ from sandbox.names import of_checkout
 
 from .conftest import RealRegion, until
 from .database_client import DatabaseClient
+from .database_world import (
+    NAME,
+    PARAMETERS,
+    Database,
+    add_member,
+    change,
+    fail_over,
+    interfaces,
+    make_cluster,
+    pids,
+    remove_cluster,
+)
 
 pytestmark = pytest.mark.sandbox
 
-NAME = "orders"
-PARAMETERS = {"require_secure_transport": "ON", "tls_version": "TLSv1.2,TLSv1.3", "long_query_time": "3"}
 # What MySQL's and MariaDB's servers answer.
 ACCESS_DENIED, CANNOT_CONNECT, READ_ONLY, NO_PRIVILEGE = 1045, 2003, 1290, 1227
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """The cluster, and clients inside and outside of the security group that it admits."""
-
-    region: RealRegion
-    client: DatabaseClient
-    stranger: DatabaseClient
-
-    def describe(self) -> dict[str, Any]:
-        found = self.region.client("rds").describe_db_clusters(DBClusterIdentifier=NAME)
-        return dict(found["DBClusters"][0])
-
-    @property
-    def writer(self) -> str:
-        return str(self.describe()["Endpoint"])
-
-    @property
-    def reader(self) -> str:
-        return str(self.describe()["ReaderEndpoint"])
-
-    def master(self) -> dict[str, str]:
-        """Return the master's login as the managed secret has it."""
-        secret = self.describe()["MasterUserSecret"]["SecretArn"]
-        value = self.region.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
-        held = json.loads(value)
-        return {"user": held["username"], "password": held["password"]}
-
-    def ask(self, host: str, *statements: str, **options: Any) -> Any:
-        """Ask as the master."""
-        return self.client.ask(host, *statements, **{**self.master(), **options})
-
-    def token(self, host: str, user: str, session: Any = None) -> str:
-        """Make a token as clients do; by default as the operator."""
-        signer = session or boto3.session.Session("local", "local", region_name="us-east-1")
-        made = signer.client("rds").generate_db_auth_token(DBHostname=host, Port=3306, DBUsername=user)
-        return str(made)
-
-    def pid(self, identifier: str) -> int:
-        """Return the process of a member."""
-        members = self.region.client("rds").describe_db_instances(DBInstanceIdentifier=identifier)
-        resource_id = members["DBInstances"][0]["DbiResourceId"]
-        return until(lambda: pids(resource_id), lambda found: len(found) == 1)[0]  # type: ignore[no-any-return]
-
-
-def pids(part: str) -> list[int]:
-    """Return the database servers with this in their command line."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().decode().split("\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if words[0] == "mariadbd" and part in " ".join(words):
-            found.append(int(process.name))
-    return found
 
 
 @pytest.fixture(name="database", scope="module")
@@ -118,71 +70,6 @@ def fixture_database(region: RealRegion, tmp_path_factory: pytest.TempPathFactor
     yield Database(region, *clients)
     remove_cluster(region)
     region.terminate(*machines.values())
-
-
-def make_cluster(region: RealRegion, group_id: str) -> None:
-    rds, ec2 = region.client("rds"), region.client("ec2")
-    tier = [{"Name": "tag:slipway:tier", "Values": ["data"]}]
-    subnets = [each["SubnetId"] for each in ec2.describe_subnets(Filters=tier)["Subnets"]]
-    rds.create_db_subnet_group(DBSubnetGroupName=NAME, DBSubnetGroupDescription="data", SubnetIds=subnets)
-    rds.create_db_cluster_parameter_group(
-        DBClusterParameterGroupName=NAME, DBParameterGroupFamily="aurora-mysql8.0", Description="TLS only"
-    )
-    rds.modify_db_cluster_parameter_group(
-        DBClusterParameterGroupName=NAME,
-        Parameters=[
-            {"ParameterName": name, "ParameterValue": value, "ApplyMethod": "immediate"}
-            for name, value in PARAMETERS.items()
-        ],
-    )
-    rds.create_db_cluster(
-        DBClusterIdentifier=NAME,
-        Engine="aurora-mysql",
-        EngineVersion="8.0.mysql_aurora.3.08.0",
-        DatabaseName="shop",
-        MasterUsername="root_of_shop",
-        ManageMasterUserPassword=True,
-        EnableIAMDatabaseAuthentication=True,
-        DBSubnetGroupName=NAME,
-        DBClusterParameterGroupName=NAME,
-        VpcSecurityGroupIds=[group_id],
-    )
-    for member in ("1", "2"):
-        add_member(region, member)
-
-
-def add_member(region: RealRegion, member: str) -> None:
-    rds, identifier = region.client("rds"), f"{NAME}-{member}"
-    rds.create_db_instance(
-        DBInstanceIdentifier=identifier,
-        DBClusterIdentifier=NAME,
-        Engine="aurora-mysql",
-        DBInstanceClass="db.t4g.medium",
-    )
-    until(
-        lambda: rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0],
-        lambda shown: shown["DBInstanceStatus"] == "available",
-    )
-
-
-def remove_cluster(region: RealRegion) -> None:
-    rds = region.client("rds")
-    folder = region.state.path / "databases"
-    for member in rds.describe_db_clusters(DBClusterIdentifier=NAME)["DBClusters"][0]["DBClusterMembers"]:
-        rds.delete_db_instance(DBInstanceIdentifier=member["DBInstanceIdentifier"], SkipFinalSnapshot=True)
-    rds.delete_db_cluster(DBClusterIdentifier=NAME, SkipFinalSnapshot=True)
-    running = of_checkout(region.state.path.parent).runtime_dir / "databases"
-    until(lambda: pids(str(running)), lambda found: found == [])
-    until(lambda: list(folder.iterdir()), lambda found: found == [])
-    until(lambda: sorted(each.name for each in running.iterdir()), lambda found: found == ["empty", "plugin"])
-    until(lambda: interfaces(region), lambda found: found == [])
-
-
-def interfaces(region: RealRegion) -> list[str]:
-    """Return the subnets in which RDS holds an interface."""
-    ours = [{"Name": "description", "Values": ["RDSNetworkInterface"]}]
-    found = region.client("ec2").describe_network_interfaces(Filters=ours)["NetworkInterfaces"]
-    return sorted(each["AvailabilityZone"] for each in found)
 
 
 @pytest.fixture(name="schema")
@@ -215,7 +102,7 @@ def test_members_are_in_zones_of_their_own_and_say_who_they_are(database: Databa
 
 def test_every_member_has_a_name_that_its_certificate_holds(database: Database) -> None:
     members = database.region.client("rds").describe_db_instances()["DBInstances"]
-    names = [each["Endpoint"]["Address"] for each in members if each["DBClusterIdentifier"] == NAME]
+    names = sorted(each["Endpoint"]["Address"] for each in members if each["DBClusterIdentifier"] == NAME)
     suffix = database.writer.partition(".cluster-")[2]
     assert names == [f"{NAME}-1.{suffix}", f"{NAME}-2.{suffix}"]
     assert [database.ask(name, "SELECT @@aurora_server_id") for name in names] == [
@@ -373,16 +260,6 @@ def test_a_member_that_is_killed_comes_back_with_its_data(
     )
 
 
-def fail_over(database: Database, *, writer: str, reader: str) -> None:
-    """Let a member take over, and wait until both endpoints lead to where they should."""
-    rds, ask = database.region.client("rds"), "SELECT @@aurora_server_id, @@innodb_read_only"
-    rds.failover_db_cluster(DBClusterIdentifier=NAME, TargetDBInstanceIdentifier=f"{NAME}-{writer}")
-    until(
-        lambda: [database.ask(host, ask) for host in (database.writer, database.reader)],
-        lambda rows: rows == [[(f"{NAME}-{writer}", 0)], [(f"{NAME}-{reader}", 1)]],
-    )
-
-
 def test_a_failover_makes_the_reader_the_writer_and_loses_nothing(
     database: Database, schema: dict[str, str]
 ) -> None:
@@ -403,14 +280,6 @@ def test_when_the_writer_is_deleted_a_reader_writes_on(database: Database, schem
     add_member(database.region, "1")
     fail_over(database, writer="1", reader="2")
     assert database.ask(database.writer, "SELECT i FROM t ORDER BY i", **schema) == [(1,), (2,)]
-
-
-def change(database: Database, name: str, value: str) -> None:
-    """Change a parameter of the cluster."""
-    parameter = {"ParameterName": name, "ParameterValue": value, "ApplyMethod": "immediate"}
-    database.region.client("rds").modify_db_cluster_parameter_group(
-        DBClusterParameterGroupName=NAME, Parameters=[parameter]
-    )
 
 
 def test_a_changed_parameter_changes_running_servers(database: Database) -> None:
