@@ -22,6 +22,7 @@ from tests.sandbox.doors.engine.traffic import Bulk, Newcomers, hanging, idle_co
 pytestmark = pytest.mark.sandbox
 
 NOTICE_S = 10.0
+BUSY_S = 3.0  # so much later this process may see what a tunnel has noticed in time
 BLACK_HOLE_S = 30.0
 END_OF_PATIENCE_S = 5.0
 # Who was just being served when the way broke can't be helped, and without a second way others neither.
@@ -107,9 +108,12 @@ def test_a_network_that_swallows_everything_is_noticed_and_outlived(
         address = tunnel.address
         with chain.cut_off(BASTION):
             begun = time.monotonic()
-            until(tunnel.status, lambda status: status.state is not TunnelState.READY, limit_s=NOTICE_S)
-            assert hanging(idle, NOTICE_S - (time.monotonic() - begun)) == 0
-            time.sleep(max(0.0, BLACK_HOLE_S - (time.monotonic() - begun)))
+            until(
+                tunnel.status, lambda status: status.state is not TunnelState.READY, limit_s=NOTICE_S + BUSY_S
+            )
+            assert hanging(idle, BUSY_S) == 0
+            if not tunnels.limits:  # once is enough for what only takes time
+                time.sleep(max(0.0, BLACK_HOLE_S - (time.monotonic() - begun)))
         assert is_served(address)
         assert (tunnel.address, tunnel.status().state) == (address, TunnelState.READY)
 
