@@ -8,8 +8,10 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from operator_access import evict
 from operator_access.evict import end, is_alive, must_go, started
 from operator_access.sessions import Session
 
@@ -79,3 +81,20 @@ def test_what_is_gone_is_not_ended_again() -> None:
 
 def test_a_process_is_known_by_when_it_started() -> None:
     assert started(os.getpid()) == started(os.getpid()) is not None
+
+
+@pytest.mark.parametrize(
+    "line", ["0::%s", "1:cpu:/\n9:name=systemd:/outer%s\n0::/outer"], ids=["unified", "hybrid"]
+)
+def test_what_left_the_terminal_goes_with_its_login(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    logins = {10: "session-4.scope", 11: "session-4.scope", 12: "session-44.scope", 13: "user@1000.service"}
+    for pid, name in logins.items():
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "cgroup").write_text(line % f"/user.slice/user-1000.slice/{name}" + "\n")
+    (tmp_path / "14").mkdir()  # ended meanwhile
+    (tmp_path / "self").mkdir()
+    monkeypatch.setattr(evict, "PROC", tmp_path)
+    found = [evict._processes(pid) for pid in (10, 12, 13, 14)]
+    assert found == [{10, 11}, {12}, {13}, {14}]

@@ -188,6 +188,32 @@ def test_a_plain_key_opens_the_shell_until_its_name_is_blocked(know: Know, host:
     assert host.run(command).rc == 255
 
 
+def test_keys_in_homes_open_nothing_on_a_machine_of_a_fleet(know: Know, host: Host, workshop: str) -> None:
+    know("api")
+    own, member = "/home/admin/.ssh/authorized_keys", "/run/slipway-access/fleet_member.conf"
+    command = f"timeout 10 {SSH} -i {workshop}/key admin@127.0.0.1 'echo in'"
+    reload = "systemctl reload ssh"
+    host.check_output(f"install -D -o admin -m 600 {workshop}/key.pub {own} && chown admin /home/admin/.ssh")
+    assert host.run(command).stdout == "in\n"
+    host.check_output(f"echo 'AuthorizedKeysFile none' > {member} && {reload}")
+    assert host.run(command).rc == 255
+    host.check_output(f"rm {member} {own} && {reload}")
+
+
+def test_a_tunnel_carries_more_connections_than_a_login_has_sessions(
+    know: Know, host: Host, workshop: str
+) -> None:
+    know("bastion", has_key=True)
+    host.check_output(
+        f"systemd-run --unit tunnel {SSH} -i {workshop}/key -N -L 9000:127.0.0.1:22 admin@127.0.0.1"
+    )
+    host.check_output("timeout 10 sh -c 'until ss -ltn | grep -q :9000; do sleep 0.1; done'")
+    ask = "import socket as s; c = [s.create_connection(('127.0.0.1', 9000)) for _ in range(8)]"
+    told = host.check_output("python3 -c %s", f"{ask}; print([each.recv(4) for each in c])")
+    host.check_output("systemctl stop tunnel")
+    assert told == str([b"SSH-"] * 8)
+
+
 def test_the_journal_tells_who_came_and_who_was_refused(know: Know, login: Login, host: Host) -> None:
     know("api")
     cursor = host.check_output("journalctl --show-cursor -n 0 -o cat").split()[-1]

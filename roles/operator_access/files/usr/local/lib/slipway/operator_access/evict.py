@@ -13,8 +13,7 @@ from pathlib import Path
 from .sessions import Session
 
 GRACE_S = 3.0
-_SCOPE = re.compile(r"0::(?P<path>/.*/session-[^/]+\.scope)")
-CGROUPS = Path("/sys/fs/cgroup")
+_SCOPE = re.compile(r"/(?P<scope>user-\d+\.slice/session-[^/\n]+\.scope)(?:/|$)", re.MULTILINE)
 PROC = Path("/proc")
 
 
@@ -57,14 +56,20 @@ def end(session: Session, *, sleep: Callable[[float], None] = time.sleep) -> Non
 
 def _processes(pid: int) -> set[int]:
     """Return the processes of a login, those that left its terminal among them."""
+    scope = _scope(pid)
+    if scope is None:
+        return {pid}
+    numbers = (int(path.name) for path in PROC.iterdir() if path.name.isdigit())
+    return {number for number in numbers if _scope(number) == scope}
+
+
+def _scope(pid: int) -> str | None:
+    """Return what systemd calls the login that a process belongs to."""
     try:
         found = _SCOPE.search((PROC / str(pid) / "cgroup").read_text())
-        if found is None:
-            return {pid}
-        scope = CGROUPS / found["path"].lstrip("/")
-        return {int(line) for line in (scope / "cgroup.procs").read_text().split()}
-    except (OSError, ValueError):
-        return {pid}
+    except OSError:
+        return None
+    return found["scope"] if found else None
 
 
 def _signal(pids: Iterable[int], number: signal.Signals) -> None:

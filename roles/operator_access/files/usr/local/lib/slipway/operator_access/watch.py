@@ -19,6 +19,7 @@ from .people import People
 from .publish import Leftover
 from .recorder import Recorder
 from .rules import Known
+from .server import let_in_only_who_is_known
 from .sessions import Sessions
 
 EVERYTHING_S = 600.0
@@ -37,6 +38,7 @@ def watch(machine: Machine, *, refresh_s: float) -> None:
     known = Known(machine.environment, machine.server_class)
     people = People(cloud, known, run=cache.RUN, state=cache.STATE)
     people.write()
+    let_in_only_who_is_known()
     sessions = Sessions(lambda key: people.names().get(key), lambda who: who in people.known.blocked)
     recorder = Recorder(machine, cloud, sessions, places=(cache.RUN, cache.STATE))
     follower = Follower(recorder.feed, lambda: recorder.cursor)
