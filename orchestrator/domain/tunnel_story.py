@@ -52,16 +52,20 @@ class Speed:
         return Speed(at_s, sent, received, (sent - self.sent) / span, (received - self.received) / span)
 
 
-def news(before: TunnelStatus, after: TunnelStatus, *, lost_s: float) -> tuple[str, ...]:
+def news(
+    before: TunnelStatus, after: TunnelStatus, *, lost_s: float, is_brief: bool = False
+) -> tuple[str, ...]:
     """Return what changed between two looks, one sentence each.
 
     Args:
         lost_s: So long ago the way was lost, if it was.
+        is_brief: Leave out what changes nothing for clients: the second way.
     """
     told = [*_way(before, after, lost_s)]
     if (failed := after.failed_connections - before.failed_connections) > 0:
         told.append(f"{counted(failed, 'connection')} failed")
-    if after.standby != before.standby and after.state is TunnelState.READY:
+    is_told = after.state is TunnelState.READY and not is_brief
+    if after.standby != before.standby and is_told:
         told.append(f"second way through {after.standby} is ready" if after.standby else "no second way now")
     return tuple(told)
 

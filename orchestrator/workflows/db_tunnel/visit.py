@@ -55,7 +55,10 @@ class _Visit:
 
     def make(self) -> Outcome:
         """Open, use, close, record."""
-        options = TunnelOptions(local_port=self._request.local_port)
+        # A run of SQL does not connect a second time, so a second way would be no use.
+        options = TunnelOptions(
+            local_port=self._request.local_port, has_standby=self._request.use is not Use.EXEC
+        )
         with ExitStack() as stack:
             tunnel = stack.enter_context(self._world.tunnels.open(self._routes, options))
             watch = self._begin(tunnel)
@@ -76,7 +79,8 @@ class _Visit:
         self._begun_s = self._clock.monotonic_s()
         ends_at = self._clock.now() + self._request.ttl
         status, name = tunnel.status(), self._world.doors.environment.name
-        watch = Watch(tunnel, self._clock, self._screen, ends_at=ends_at)
+        is_brief = self._request.use is not Use.STAY
+        watch = Watch(tunnel, self._clock, self._screen, ends_at=ends_at, is_brief=is_brief)
         self._screen.ready(Ready(name, tunnel.address, self._plan, self._request, status, ends_at))
         self._records.began(status)
         return watch

@@ -16,10 +16,15 @@ WARNING = timedelta(minutes=5)
 
 
 class Watch:
-    """One tunnel that is watched. Not to be used by two threads at once."""
+    """One tunnel that is watched. Not to be used by two threads at once.
 
-    def __init__(self, tunnel: Tunnel, clock: Clock, screen: Screen, *, ends_at: datetime) -> None:
-        self._tunnel, self._clock, self._screen = tunnel, clock, screen
+    `is_brief`: tell only what matters to a client on the same terminal.
+    """
+
+    def __init__(
+        self, tunnel: Tunnel, clock: Clock, screen: Screen, *, ends_at: datetime, is_brief: bool = False
+    ) -> None:
+        self._tunnel, self._clock, self._screen, self._is_brief = tunnel, clock, screen, is_brief
         # By the clock on the wall: time in which this machine sleeps counts.
         self._ends_at = ends_at
         self._is_warned = ends_at - clock.now() <= WARNING
@@ -47,7 +52,7 @@ class Watch:
         if status.state is TunnelState.REBUILDING and self._lost_at_s is None:
             self._lost_at_s = at_s
         lost_s = 0.0 if self._lost_at_s is None else at_s - self._lost_at_s
-        for sentence in news(self._last, status, lost_s=lost_s):
+        for sentence in news(self._last, status, lost_s=lost_s, is_brief=self._is_brief):
             self._screen.say(sentence)
         if status.state is TunnelState.READY:
             self._lost_at_s = None

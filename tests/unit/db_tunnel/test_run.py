@@ -294,10 +294,17 @@ def test_what_sql_prints_is_kept_when_it_is_wanted_as_data() -> None:
 
 def test_while_the_client_runs_changes_are_told() -> None:
     lab = TunnelLab()
-    lab.tunnels.steps = [becomes(standby="i-api3")]
+    lab.tunnels.steps = [becomes(standby="i-api3"), becomes(reconnects=1, standby="")]
     lab.client.during = lambda: _until(lambda: bool(lab.screen.lines))
     lab.run(asked(use=Use.CLIENT))
-    assert lab.screen.lines == ["second way through i-api3 is ready"]
+    assert lab.screen.lines == ["lost the way; goes on through i-gate1 and i-api4"]
+
+
+def test_only_a_run_of_sql_needs_no_second_way() -> None:
+    lab = TunnelLab()
+    lab.run(asked(use=Use.EXEC, sql="SELECT 1"))
+    lab.run(asked(use=Use.CLIENT))
+    assert lab.tunnels.options == [TunnelOptions(has_standby=False), TunnelOptions()]
 
 
 def test_a_tunnel_that_ends_under_a_client_counts_more_than_its_exit_code() -> None:

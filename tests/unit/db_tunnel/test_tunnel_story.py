@@ -65,6 +65,14 @@ def test_changes_are_told(before: TunnelStatus, after: TunnelStatus, expected: t
     assert news(before, after, lost_s=2.5) == expected
 
 
+def test_in_brief_the_second_way_is_left_out() -> None:
+    taken = replace(READY, hops=OTHER_WAY, standby="", reconnects=1)
+    assert news(READY, replace(READY, standby=""), lost_s=0.0, is_brief=True) == ()
+    assert news(READY, taken, lost_s=0.0, is_brief=True) == (
+        "lost the way; goes on through i-gate and i-two",
+    )
+
+
 def test_speed_is_measured_over_a_second_at_least() -> None:
     speed = Speed(10.0)
     assert speed.next(replace(READY, sent_bytes=9), 10.9) is speed
