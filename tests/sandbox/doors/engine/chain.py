@@ -225,7 +225,7 @@ class Chain:
 
 @dataclass
 class ChainRoutes:
-    """Finds ways as they are at the moment: through each bastion to each of the other machines."""
+    """Finds ways as they are at the moment, the first machines by name first: `i-app-1` before `i-app-2`."""
 
     chain: Chain
     target: tuple[str, int]
@@ -233,7 +233,7 @@ class ChainRoutes:
 
     def find(self, *, avoid: frozenset[str] = frozenset()) -> tuple[Route, ...]:
         """Return the ways, those to avoid last."""
-        hops = dict(self.chain.hops)
+        hops = dict(sorted(self.chain.hops.items()))
         bastions = [hop for name, hop in hops.items() if "bastion" in name]
         others = [hop for name, hop in hops.items() if "bastion" not in name]
         found = [Route((first, second), self.target) for first in bastions for second in others]
