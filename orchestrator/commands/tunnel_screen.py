@@ -68,6 +68,7 @@ class TunnelScreen:
         place = ready.plan.place
         return {
             "event": "ready",
+            "session": ready.session,
             "environment": ready.environment,
             "endpoint": place.endpoint.value,
             "database": place.name,

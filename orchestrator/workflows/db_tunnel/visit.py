@@ -61,9 +61,8 @@ class _Visit:
         )
         with ExitStack() as stack:
             tunnel = stack.enter_context(self._world.tunnels.open(self._routes, options))
-            watch = self._begin(tunnel)
             try:
-                used = self._use(tunnel, watch, stack.close)
+                used = self._use(tunnel, self._begin(tunnel), stack.close)
             except SlipwayError as error:
                 self._end(tunnel, stack.close, _Used(error.exit_code))
                 raise
@@ -78,10 +77,11 @@ class _Visit:
     def _begin(self, tunnel: Tunnel) -> Watch:
         self._begun_s = self._clock.monotonic_s()
         ends_at = self._clock.now() + self._request.ttl
-        status, name = tunnel.status(), self._world.doors.environment.name
+        status, doors = tunnel.status(), self._world.doors
         is_brief = self._request.use is not Use.STAY
         watch = Watch(tunnel, self._clock, self._screen, ends_at=ends_at, is_brief=is_brief)
-        self._screen.ready(Ready(name, tunnel.address, self._plan, self._request, status, ends_at))
+        name, address = doors.environment.name, tunnel.address
+        self._screen.ready(Ready(name, doors.run_id, address, self._plan, self._request, status, ends_at))
         self._records.began(status)
         return watch
 

@@ -67,9 +67,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A tunnel that has opened."""
+    """A tunnel that has opened; `session` is what records name."""
 
     environment: str
+    session: str
     address: tuple[str, int]
     plan: Plan
     request: Request

@@ -67,7 +67,9 @@ def test_a_bare_tunnel_is_ready_stays_and_closes_when_its_time_is_up() -> None:
     assert lab.tunnels.options == [TunnelOptions(local_port=3307)]
     [ready] = lab.screen.readies
     plan = Plan(READER, "api", "api", lab.directory.machines)
-    assert ready == Ready("test", ADDRESS, plan, request, ready.status, begun + timedelta(minutes=10))
+    assert ready == Ready(
+        "test", "db-tunnel-1", ADDRESS, plan, request, ready.status, begun + timedelta(minutes=10)
+    )
     assert lab.screen.lines == ["closes in 4:59; a longer --ttl keeps the next one open"]
     assert [look.left_s for look in lab.screen.looks] == [599, 299, 1, 0]
     assert outcome == Outcome(lab.screen.outcomes[0].status, 600.0, is_over_time=True)
@@ -144,6 +146,15 @@ def test_ctrl_c_closes_it_records_that_and_says_so() -> None:
     assert [outcome.exit_code for outcome in lab.screen.outcomes] == [130]
     assert [record["event"] for record in lab.audit.records] == ["began", "ended"]
     assert lab.audit.records[1]["exit_code"] == 130
+
+
+def test_ctrl_c_while_the_audit_trail_is_told_of_the_beginning_is_an_end_like_any_other() -> None:
+    lab = TunnelLab()
+    lab.audit.fail("write", KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt, match="^the tunnel is closed$"):
+        lab.run(asked())
+    assert [outcome.exit_code for outcome in lab.screen.outcomes] == [130]
+    assert [record["event"] for record in lab.audit.records] == ["ended"]
 
 
 def test_the_tunnel_is_closed_before_the_audit_trail_is_told_of_its_end() -> None:

@@ -108,7 +108,9 @@ def shown(
     view, out = SeenView(), list[str]()
     screen = TunnelScreen(environment(), TunnelWords("test", **words), view, out.append)
     plan = Plan(READER, "api", "api")
-    screen.ready(Ready("test", ("127.0.0.1", 3307), plan, request, STATUS, START + request.ttl))
+    screen.ready(
+        Ready("test", "db-tunnel-1", ("127.0.0.1", 3307), plan, request, STATUS, START + request.ttl)
+    )
     for act in acts:
         act(screen)
     return out, view.lines
@@ -162,6 +164,7 @@ def test_for_programs_there_is_a_line_when_it_is_ready_and_one_at_the_end() -> N
     assert [json.loads(line) for line in out] == [
         {
             "event": "ready",
+            "session": "db-tunnel-1",
             "environment": "test",
             "endpoint": "reader",
             "database": "levels",
