@@ -15,7 +15,7 @@ from orchestrator.workflows.db_tunnel import Outcome, Ready, Request, TunnelWorl
 from orchestrator.workflows.db_tunnel.plan import observe_and_plan
 from orchestrator.workflows.db_tunnel.routes import DatabaseRoutes
 
-SQL = "SELECT CONCAT_WS(' ', @@version, @@innodb_read_only)"
+SQL = "SELECT CONCAT_WS(' ', @@version, @@innodb_read_only + 0)"
 READ_ONLY = "1"
 # Machines that have just started take a minute to know who may come in.
 _PATIENCE = timedelta(minutes=3)
