@@ -60,7 +60,7 @@ def session_of(watcher: Process, child: Process) -> Session:
 
 def test_a_session_ends_with_its_processes(processes: tuple[Process, Process]) -> None:
     watcher, stubborn = processes
-    end(session_of(watcher, stubborn), sleep=lambda _: None)
+    end([session_of(watcher, stubborn)], sleep=lambda _: None)
     assert (watcher.wait(10), stubborn.wait(10)) == (-signal.SIGTERM, -signal.SIGKILL)
 
 
@@ -68,7 +68,7 @@ def test_another_process_of_the_same_number_stays(processes: tuple[Process, Proc
     watcher, stubborn = processes
     session = replace(session_of(watcher, stubborn), started=1)
     assert not is_alive(session)
-    end(session, sleep=lambda _: None)
+    end([session], sleep=lambda _: None)
     assert (watcher.poll(), stubborn.poll()) == (None, None)
 
 
@@ -76,7 +76,7 @@ def test_what_is_gone_is_not_ended_again() -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     assert started(gone.pid) is None
-    end(replace(CERTIFICATE, pid=gone.pid, child=gone.pid), sleep=lambda _: None)
+    end([replace(CERTIFICATE, pid=gone.pid, child=gone.pid)], sleep=lambda _: None)
 
 
 def test_a_process_is_known_by_when_it_started() -> None:

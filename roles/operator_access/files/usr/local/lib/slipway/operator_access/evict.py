@@ -38,20 +38,21 @@ def is_alive(session: Session) -> bool:
     return now is not None and session.started in (None, now)
 
 
-def end(session: Session, *, sleep: Callable[[float], None] = time.sleep) -> None:
-    """End a session: first as a client would, then by force.
+def end(sessions: Iterable[Session], *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """End sessions, all at once: first as their clients would, then by force.
 
-    sshd's own process ends last and in good order, so that the journal tells how much was carried.
+    sshd's own processes end last and in good order, so that the journal tells how much was carried.
     """
-    if not is_alive(session):
+    watchers = [session for session in sessions if is_alive(session)]
+    others = {pid for each in watchers for pid in _processes(each.child or each.pid)}
+    others -= {each.pid for each in watchers}
+    if not watchers:
         return
-    others = _processes(session.child or session.pid) - {session.pid}
-    _signal({session.pid}, signal.SIGTERM)
+    _signal({each.pid for each in watchers}, signal.SIGTERM)
     _signal(others, signal.SIGHUP)
     sleep(GRACE_S)
     _signal(others, signal.SIGKILL)
-    if is_alive(session):
-        _signal({session.pid}, signal.SIGKILL)
+    _signal({each.pid for each in watchers if is_alive(each)}, signal.SIGKILL)
 
 
 def _processes(pid: int) -> set[int]:

@@ -83,13 +83,15 @@ def _learn(
 
 
 def _send_away(people: People, recorder: Recorder) -> None:
-    fingerprints = people.names().keys()
-    for session in recorder.open_sessions():
-        if evict.must_go(session, blocked=people.known.blocked, fingerprints=fingerprints):
-            log.warning(
-                "the session %s of %s is ended: the access was taken away", session.session, session.who
-            )
-            evict.end(session)
+    blocked, fingerprints = people.known.blocked, people.names().keys()
+    ended = [
+        session
+        for session in recorder.open_sessions()
+        if evict.must_go(session, blocked=blocked, fingerprints=fingerprints)
+    ]
+    for session in ended:
+        log.warning("session %s is ended: %s has no access any more", session.session, session.who)
+    evict.end(ended)
 
 
 def _record(recorder: Recorder, stop: threading.Event) -> None:
