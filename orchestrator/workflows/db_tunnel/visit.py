@@ -80,9 +80,10 @@ class _Visit:
         status, doors = tunnel.status(), self._world.doors
         is_brief = self._request.use is not Use.STAY
         watch = Watch(tunnel, self._clock, self._screen, ends_at=ends_at, is_brief=is_brief)
+        # Before anybody can use it.
+        self._records.began(status)
         name, address = doors.environment.name, tunnel.address
         self._screen.ready(Ready(name, doors.run_id, address, self._plan, self._request, status, ends_at))
-        self._records.began(status)
         return watch
 
     def _end(self, tunnel: Tunnel, close: Callable[[], None], used: _Used) -> Outcome:
