@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
+from typing import Any
 
 from orchestrator.errors import Refused
 from orchestrator.tools.streams import holding
@@ -59,15 +60,16 @@ class OwnTerminal:
         leash = shutil.which("setpriv", path=path)
         whole = [leash, "--pdeathsig", "TERM", "--", program, *argv[1:]] if leash else [program, *argv[1:]]
         contents = dict(descriptors or {}) | ({} if stdin is None else {_STDIN: stdin})
-        with ExitStack() as files:
-            actions = [
-                (os.POSIX_SPAWN_DUP2, _held(files, content), number) for number, content in contents.items()
-            ]
-            # Those that we handle are the program's own again by themselves.
-            pid = os.posix_spawn(
-                whole[0], whole, environ, file_actions=actions, setsigdef=list(_PYTHON_IGNORES)
-            )
-        return _wait(pid)
+        return _run(lambda: _spawn(whole, environ, contents))
+
+
+def _spawn(argv: list[str], environ: Mapping[str, str], contents: Mapping[int, bytes]) -> int:
+    with ExitStack() as files:
+        actions = [
+            (os.POSIX_SPAWN_DUP2, _held(files, content), number) for number, content in contents.items()
+        ]
+        # Those that we handle are the program's own again by themselves.
+        return os.posix_spawn(argv[0], argv, environ, file_actions=actions, setsigdef=list(_PYTHON_IGNORES))
 
 
 def _held(files: ExitStack, content: bytes) -> int:
@@ -78,17 +80,29 @@ def _held(files: ExitStack, content: bytes) -> int:
     return number
 
 
-def _wait(pid: int) -> int:
-    """Wait for a program's end. Ctrl-C is its own affair, the end of the terminal is told to it."""
+def _run(spawn: Callable[[], int]) -> int:
+    """Run a program to its end. Ctrl-C is its own affair, the end of the terminal is told to it."""
+    told: list[int] = []
+    pid = 0
 
     def leave(_number: int, _frame: FrameType | None) -> None:
         return None
 
     def pass_on(_number: int, _frame: FrameType | None) -> None:
-        os.kill(pid, signal.SIGTERM)
+        if pid:
+            os.kill(pid, signal.SIGTERM)
 
-    with _handling({signal.SIGINT: leave, signal.SIGHUP: pass_on}):
+    def note(number: int, _frame: FrameType | None) -> None:
+        told.append(number)
+
+    # Who is told to end while the program starts would not know yet whom to end first: that is told later.
+    keys = {signal.SIGINT: leave, signal.SIGHUP: pass_on}
+    with _handling(keys), _handling({signal.SIGTERM: note}) as before:
+        pid = spawn()
         try:
+            _restore(before)
+            for number in told:
+                signal.raise_signal(number)
             status = _reap(pid)
         except BaseException:  # SIGTERM
             _end(pid)
@@ -120,10 +134,15 @@ def _reap(pid: int) -> int:
 
 
 @contextmanager
-def _handling(handlers: Mapping[signal.Signals, _Handler]) -> Iterator[None]:
+def _handling(handlers: Mapping[signal.Signals, _Handler]) -> Iterator[Mapping[signal.Signals, Any]]:
+    """Handle signals for the block, and give how they were handled before."""
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield
+        yield before
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _restore(before)
+
+
+def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
