@@ -19,11 +19,13 @@ _MIDPOINTS_OF_FEW, _MIDPOINTS = 64, 16
 _FEW = 16
 # A middle that is a tiny part of the high end says nothing of how the times between are spread.
 _LEAST_SHARE = 0.01
+# Less than that is no difference, and too little to divide by.
+_LEAST_S = 1e-6
 
 
 def quantile(spread: Spread, share: float) -> float:
     """Return the time within which a share of the machines is done; `share` is in (0, 1)."""
-    if spread.low == spread.high:
+    if spread.high - spread.low < _LEAST_S:
         return max(0.0, spread.likely)
     z = _z(share) / _z(HIGH_SHARE)
     if z <= 0:
@@ -42,7 +44,7 @@ def expected_last(spread: Spread, machines: int) -> float:
     The share of the last of n machines is distributed as u^(1/n) with u uniform, so the average is the mean
     of quantile(u^(1/n)) over u: https://en.wikipedia.org/wiki/Order_statistic
     """
-    if spread.low == spread.high:
+    if spread.high - spread.low < _LEAST_S:
         return max(0.0, spread.likely)
     points = _MIDPOINTS_OF_FEW if machines <= _FEW else _MIDPOINTS
     shares = (((each + 0.5) / points) ** (1 / machines) for each in range(points))
@@ -52,7 +54,7 @@ def expected_last(spread: Spread, machines: int) -> float:
 @lru_cache(maxsize=65536)
 def late_last(spread: Spread, machines: int) -> float:
     """Return the time that the last of `machines` keeps in nineteen of twenty batches."""
-    if spread.low == spread.high:
+    if spread.high - spread.low < _LEAST_S:
         return max(0.0, spread.likely)
     return quantile(spread, HIGH_SHARE ** (1 / machines))
 
