@@ -15,9 +15,9 @@ from tests.fakes.basics import Recorded
 
 @cache
 def _key(name: str) -> rsa.RSAPrivateKey:
-    """Return a key: as weak as it may be, because none takes longer to make."""
+    """Return a key: as weak as sshd lets it be, because others take longer to make."""
     del name
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return rsa.generate_private_key(public_exponent=65537, key_size=3072)
 
 
 class FakeAuthority(Recorded):

@@ -5,44 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
-
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from orchestrator.config.fleets import Fleet
 from orchestrator.config.models import Environment
 from orchestrator.ssh.certificates import OpenSshCertificates
 from orchestrator.workflows.doors.world import DoorWorld
-from tests.fakes import ACCOUNT, FakeAuditTrail, FakeClock, FakeIdentity, FakeParameters
+from tests.fakes import ACCOUNT, FakeAuditTrail, FakeAuthority, FakeClock, FakeIdentity, FakeParameters
 
 RUN = "keys-20260101T120000-abcdef"
-
-
-@cache
-def authority_key() -> rsa.RSAPrivateKey:
-    """Return an authority's key, the same one in all tests: making one takes long."""
-    return rsa.generate_private_key(65537, 3072)
-
-
-class LocalAuthority:
-    """An authority whose key is here, and as long as machines want it."""
-
-    def __init__(self) -> None:
-        self.signatures = 0
-
-    def public_key(self) -> str:
-        line = (
-            authority_key()
-            .public_key()
-            .public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-        )
-        return line.decode()
-
-    def sign(self, message: bytes) -> bytes:
-        self.signatures += 1
-        return authority_key().sign(message, padding.PKCS1v15(), hashes.SHA512())
 
 
 @dataclass
@@ -58,7 +29,7 @@ class KeyLab:
 
     def __post_init__(self) -> None:
         self.clock, self.parameters, self.identity = FakeClock(), FakeParameters(), FakeIdentity()
-        self.authority, self.trail = LocalAuthority(), FakeAuditTrail()
+        self.authority, self.trail = FakeAuthority(), FakeAuditTrail()
         self.environment = Environment(
             name="dev",
             network="nonproduction",

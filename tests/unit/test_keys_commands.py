@@ -201,7 +201,7 @@ def test_nothing_is_signed_or_left_when_the_words_are_wrong(
     with pytest.raises(SlipwayError) as refused:
         counter.run("sign", **arguments)
     assert refused.value.exit_code == 3
-    assert (counter.lab.authority.signatures, names(public.parent)) == (0, ["id_ed25519.pub"])
+    assert (counter.lab.authority.calls.count("sign"), names(public.parent)) == (0, ["id_ed25519.pub"])
 
 
 def test_key_on_standard_input_is_signed_into_a_file(

@@ -18,9 +18,8 @@ from orchestrator.ssh.certificates import OpenSshCertificates
 from orchestrator.workflows.db_tunnel import Outcome, Ready, Request, TunnelWorld, run
 from orchestrator.workflows.doors.world import DoorWorld
 from tests.fakes import ACCOUNT, START, FakeClock, FakeIdentity, FakeParameters, Recorded
-from tests.fakes.doors import FakeAuditTrail, FakeDatabaseLogins
+from tests.fakes.doors import FakeAuditTrail, FakeAuthority, FakeDatabaseLogins
 from tests.fakes.tunnels import FakeDatabaseClient, FakeTunnels
-from tests.unit.key_world import LocalAuthority
 
 READER_HOST, WRITER_HOST = "db.cluster-ro-x.example", "db.cluster-x.example"
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db"  # noqa: S105 - a name
@@ -159,7 +158,7 @@ class TunnelLab:
             environment=self.environment,
             directory=self.directory,
             parameters=self.parameters,
-            authority=LocalAuthority(),
+            authority=FakeAuthority(),
             certificates=OpenSshCertificates(),
             identity=FakeIdentity(),
             stacks=stacks,

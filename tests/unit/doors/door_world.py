@@ -16,6 +16,7 @@ from orchestrator.workflows.doors.world import DoorWorld
 from tests.fakes import (
     ACCOUNT,
     FakeAuditTrail,
+    FakeAuthority,
     FakeClock,
     FakeDatabaseLogins,
     FakeIdentity,
@@ -24,7 +25,6 @@ from tests.fakes import (
     Recorded,
 )
 from tests.fakes.directory import FakeDirectory
-from tests.unit.key_world import LocalAuthority
 
 RUN = "ssh-20260101T120000-abc123"
 HOST_KEYS = "ssh-ed25519 AAAA\nssh-rsa BBBB\n"
@@ -64,7 +64,7 @@ class DoorLab:
         self.clock = FakeClock()
         self.directory = FakeDirectory()
         self.parameters = FakeParameters()
-        self.authority = LocalAuthority()
+        self.authority = FakeAuthority()
         self.audit = FakeAuditTrail()
         self.identity = FakeIdentity(name="assumed-role/operator/ann")
         self.have("bastion", BASTION, zone="us-east-1a", minute=1)
