@@ -69,7 +69,9 @@ class Relay(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """Hold the client until there is a channel."""
         self._transport = transport
-        transport.pause_reading()
+        # Not here: in Python 3.11.2, which is Debian's, reading begins after this whatever is asked for here,
+        # and what the client says at once would be lost.
+        asyncio.get_running_loop().call_soon(self._hold)
         transport.set_write_buffer_limits(_HIGH_WATER)
         self.origin = transport.get_extra_info("peername") or self.origin
         self._house.client_came(self)
@@ -177,9 +179,8 @@ class Relay(asyncio.Protocol):
             return
         try:
             self._transport.write_eof()
-        except (
-            OSError
-        ):  # the client is gone, and the transport has not noticed; the chain must not hear of it
+        except OSError:
+            # The client is gone, and the transport has not noticed; the chain must not hear of it.
             self._transport.abort()
 
     def slow_target(self, is_slow: bool) -> None:
