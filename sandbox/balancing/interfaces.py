@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox import service_interfaces
+from sandbox.service_interfaces import Place
+
 REQUESTER = "amazon-elb"
 _PREFIX = "ELB "
 
@@ -28,43 +31,20 @@ def arrange(
 
     The caller holds the lock of EC2.
     """
-    places = {(each.name, each.subnet_id): each for each in wanted}
-    held = {(_name(nic), nic.subnet.id): nic for nic in backend.enis.values() if _is_ours(nic)}
-    changed = False
-    for key, nic in held.items():
-        if key not in places:
-            nic.delete()
-            changed = True
-    arranged = {}
-    for key, place in places.items():
-        nic = held.get(key)
-        if nic is None:
-            nic = _make(backend, place, take_address)
-            changed = True
-        groups = [backend.get_security_group_from_id(group_id) for group_id in place.group_ids]
-        if list(nic._group_set) != groups:
-            nic._group_set = groups
-            changed = True
-        arranged[key] = nic
-    return arranged, changed
+    all_wanted = {(each.name, each.subnet_id): each for each in wanted}
+    places = {
+        key: Place(each.subnet_id, each.group_ids, f"{_PREFIX}{each.name}")
+        for key, each in all_wanted.items()
+    }
 
+    def begin(nic: Any, key: tuple[str, str]) -> None:
+        if all_wanted[key].is_public:
+            nic.public_ip = take_address()
 
-def _is_ours(nic: Any) -> bool:
-    return bool(nic.requester_managed) and nic.requester_id == REQUESTER
+    return service_interfaces.arrange(
+        backend, REQUESTER, places, key_of=lambda nic: (_name(nic), str(nic.subnet.id)), begin=begin
+    )
 
 
 def _name(nic: Any) -> str:
     return str(nic.description).removeprefix(_PREFIX)
-
-
-def _make(backend: Any, place: Wanted, take_address: Callable[[], str]) -> Any:
-    subnet = backend.get_subnet(place.subnet_id)
-    nic = backend.create_network_interface(
-        subnet, None, group_ids=list(place.group_ids), description=f"{_PREFIX}{place.name}"
-    )
-    nic.requester_managed = True
-    nic.requester_id = REQUESTER
-    nic.status = "in-use"
-    if place.is_public:
-        nic.public_ip = take_address()
-    return nic
