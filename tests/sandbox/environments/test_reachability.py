@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,13 @@ import pytest
 
 from stacks import document
 from stacks.reachability import INTERNET, OPERATORS, OTHER_NETWORK, Wiring
+from tests.sandbox.doors.db_tunnels import tunnel
 from tests.sandbox.environments.demo import Demo
 from tests.sandbox.environments.matrix import STRANGER, Spot, differences, host_addresses
 
 pytestmark = pytest.mark.sandbox
 
+GREETING_S = 30.0
 VPCS = ("10.90.0.0/16", "10.99.0.0/16")
 
 
@@ -108,3 +111,12 @@ def running(demo: Demo, subnet: str, group: str) -> Iterator[dict[str, Any]]:
 
 def test_packets_go_where_the_matrix_says_and_nowhere_else(wiring: Wiring, spots: dict[str, Spot]) -> None:
     assert differences(wiring, spots, VPCS) == {}
+
+
+def test_nothing_more_is_open_while_a_tunnel_is(demo: Demo, wiring: Wiring, spots: dict[str, Spot]) -> None:
+    with tunnel(demo) as opened:
+        assert differences(wiring, spots, VPCS) == {}
+        # It was open all the time: the database greets whoever comes through it.
+        with socket.create_connection(("127.0.0.1", opened.port), timeout=GREETING_S) as through:
+            through.settimeout(GREETING_S)
+            assert b"MariaDB" in through.recv(1024)
