@@ -25,6 +25,11 @@ ENVIRONMENT, DATABASE_STACK = "sandbox", "slipway-sandbox-database"
 RECORD = {"session": "s-1", "event": "began", "who": "ann"}
 
 
+def fleets_that_run(local: LocalRegion) -> set[str]:
+    """Return the fleets of which a machine runs, as operators see them."""
+    return {each.fleet for each in AwsDirectory(operator_session(local, ENVIRONMENT)).running(ENVIRONMENT)}
+
+
 def answers(local: LocalRegion) -> dict[str, Any]:
     """Return what each call answers; a refusal is answered with its text."""
     session = operator_session(local, ENVIRONMENT)
@@ -34,7 +39,7 @@ def answers(local: LocalRegion) -> dict[str, Any]:
     key, blocked = f"{keys_path(ENVIRONMENT)}/bob", f"{blocked_path(ENVIRONMENT)}/bob"
     asked: dict[str, Callable[[], Any]] = {
         "who am I": lambda: AwsIdentity(session).arn().rpartition(":")[2],
-        "machines": lambda: {each.fleet for each in AwsDirectory(session).running(ENVIRONMENT)},
+        "machines": lambda: fleets_that_run(local),
         "host keys": lambda: parameters.below(host_keys_path(ENVIRONMENT, "api")),
         "let a key in": lambda: parameters.create(key, "ssh-ed25519 AAAA"),
         "keep somebody out": lambda: parameters.put(blocked, "2030-01-02T03:04:05Z"),

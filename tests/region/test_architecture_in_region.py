@@ -291,6 +291,7 @@ def paths_of(drift: ResourceDrift) -> list[str]:
     return [each.path for each in drift.differences]
 
 
+FLEET_COUNT = 3
 TYPES = {"ApiGroup": "AWS::AutoScaling::AutoScalingGroup", "ApiTemplate": "AWS::EC2::LaunchTemplate"}
 
 
@@ -304,6 +305,8 @@ def test_operators_may_look_up_all_that_is_checked_before_a_rollout(rolled: Loca
 
 
 def test_operators_may_do_all_that_doors_take(rolled: LocalRegion) -> None:
+    # Machines ended with the region that they were made in; new ones come by themselves.
+    rolled.until(lambda: operator_doors.fleets_that_run(rolled), lambda found: len(found) == FLEET_COUNT)
     assert operator_doors.answers(rolled) == {
         "who am I": "assumed-role/slipway-sandbox-operators/ann",
         "machines": {"api", "bastion", "worker"},
