@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[1]
 PORT_VARIABLE = "SLIPWAY_SANDBOX_PORT"
 DEFAULT_PORT, LAST_PORT = 4566, 65535
-MODES = ("real", "simulated")
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -264,10 +263,11 @@ class Context:
 
     def demo(self, *, port: str, as_json: bool) -> None:
         """Bring everything up on this machine and show it."""
-        from orchestrator.commands import demo  # noqa: PLC0415
+        from orchestrator.commands import demo, region  # noqa: PLC0415
 
-        os.environ[PORT_VARIABLE] = str(_sandbox_port(port))
-        self.region_up(port=port, mode="real", as_json=False, is_quiet=True)
+        number = _sandbox_port(port)
+        os.environ[PORT_VARIABLE] = str(number)
+        region.up(number, mode="real", seed="", show=None)
         shown = demo.demo(self._place(), self._world("sandbox", "demo"))
         _show(shown.as_dict(), shown.lines(), as_json=as_json)
 
@@ -279,66 +279,36 @@ class Context:
         environ = {**os.environ, "PATH": os.pathsep.join((binaries, os.environ.get("PATH", os.defpath)))}
         proof.run(self.project, selection, environ)
 
-    def region_up(
-        self, *, port: str, mode: str, as_json: bool, seed: str = "", is_quiet: bool = False
-    ) -> None:
+    def region_up(self, *, port: str, mode: str, seed: str, as_json: bool) -> None:
         """Start the local region."""
-        number = _sandbox_port(port)
-        if mode not in MODES:
-            raise ConfigError("mode", (f"mode {mode!r}: must be one of {', '.join(MODES)}",))
-        drawn = _seed(seed, mode)
-        from orchestrator.console import reporter  # noqa: PLC0415
+        from orchestrator.commands import region  # noqa: PLC0415
 
-        with _region_errors(), reporter("region") as console:
-            from sandbox import control  # noqa: PLC0415
-
-            info = control.up(
-                port=number, mode=mode, seed=drawn, on_phase=lambda phase: console.step("up", phase)
-            )
-            console.done("up", f"answers at {info.endpoint}")
-        if is_quiet:
-            return
-        word = "runs already" if info.was_running else "is up"
-        line = f"the local region {word}: {info.endpoint} (pid {info.pid}, {info.mode} machines)"
-        document = {"endpoint": info.endpoint, "pid": info.pid, "mode": info.mode, "region": info.region}
-        _show(document, (line,), as_json=as_json)
+        show = functools.partial(_show, as_json=as_json)
+        region.up(_sandbox_port(port), mode=mode, seed=seed, show=show)
 
     def region_down(self) -> None:
         """Stop the local region."""
-        with _region_errors():
-            from sandbox import control  # noqa: PLC0415
+        from orchestrator.commands import region  # noqa: PLC0415
 
-            was_running = control.down()
-        _show(
-            {}, ("the local region is down" if was_running else "nothing ran; leftovers, if any, are gone",)
-        )
+        region.down(_show)
 
     def region_reset(self) -> None:
         """Stop the local region and forget it."""
-        with _region_errors():
-            from sandbox import control  # noqa: PLC0415
+        from orchestrator.commands import region  # noqa: PLC0415
 
-            control.reset()
-        _show({}, ("the local region is as new",))
+        region.reset(_show)
 
     def region_status(self, *, as_json: bool) -> None:
         """Show what runs in the local region."""
-        with _region_errors():
-            from sandbox import control  # noqa: PLC0415
+        from orchestrator.commands import region  # noqa: PLC0415
 
-            page = control.status()
-        from orchestrator.console import region_table  # noqa: PLC0415
-
-        _show(page, region_table(page), as_json=as_json)
+        region.status(functools.partial(_show, as_json=as_json))
 
     def region_logs(self, *, lines: str) -> None:
         """Show the region's logs."""
-        if not lines.isascii() or not lines.isdigit():
-            raise ConfigError("lines", (f"lines {lines!r}: must be a number",))
-        with _region_errors():
-            from sandbox import control  # noqa: PLC0415
+        from orchestrator.commands import region  # noqa: PLC0415
 
-            _show({}, tuple(control.logs(lines=int(lines))))
+        region.logs(lines, _show)
 
     def _world(self, name: str, verb: str) -> World:
         from orchestrator.commands.image_world import join  # noqa: PLC0415
@@ -363,16 +333,6 @@ def _sandbox_port(text: str = "") -> int:
     return int(chosen)
 
 
-def _seed(text: str, mode: str) -> int:
-    if not text:
-        return 0
-    if not text.isascii() or not text.isdigit():
-        raise ConfigError("seed", (f"seed {text!r}: must be a whole number from 0",))
-    if mode != "simulated":
-        raise ConfigError("seed", ("seed: only a simulated region has one",))
-    return int(text)
-
-
 def _show(document: object, lines: Sequence[str], *, as_json: bool = False) -> None:
     if as_json:
         _print_json(document)
@@ -382,14 +342,3 @@ def _show(document: object, lines: Sequence[str], *, as_json: bool = False) -> N
 
 def _hide(document: object, lines: Sequence[str]) -> None:
     """Show nothing."""
-
-
-@contextmanager
-def _region_errors() -> Iterator[None]:
-    """Turn the region's own errors into ours; the region knows nothing of this package."""
-    from sandbox.errors import SandboxError  # noqa: PLC0415
-
-    try:
-        yield
-    except SandboxError as error:
-        raise Refused("local region", error.cause, next_command=error.next_step) from error
