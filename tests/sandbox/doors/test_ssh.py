@@ -215,7 +215,7 @@ class TestPlainSsh:
         visitor.plain("ssh", "-F", config, "-O", "exit", "bastion.sandbox", check=False)
 
     def test_a_replaced_machine_is_known_to_the_next_connection(self, visitor: Visitor) -> None:
-        visitor.run("ssh-config", "--environment", "sandbox").done()
+        visitor.run("ssh-config", "--environment", "sandbox", "--json").done()
         before = addresses(visitor.demo, "api")
         gone = next(iter(before))
         visitor.demo.client("ec2").terminate_instances(InstanceIds=[gone])

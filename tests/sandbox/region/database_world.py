@@ -78,7 +78,11 @@ def pids(part: str) -> list[int]:
 
 def make_cluster(region: RealRegion, group_id: str) -> None:
     rds, ec2 = region.client("rds"), region.client("ec2")
-    tier = [{"Name": "tag:slipway:tier", "Values": ["data"]}]
+    # Of this VPC: other tests leave networks beside it.
+    tier = [
+        {"Name": "tag:slipway:tier", "Values": ["data"]},
+        {"Name": "tag:slipway:network", "Values": ["sandbox"]},
+    ]
     subnets = [each["SubnetId"] for each in ec2.describe_subnets(Filters=tier)["Subnets"]]
     rds.create_db_subnet_group(DBSubnetGroupName=NAME, DBSubnetGroupDescription="data", SubnetIds=subnets)
     rds.create_db_cluster_parameter_group(
