@@ -155,7 +155,8 @@ def fixture_readable() -> Iterator[Path]:
         pytest.param(
             [],
             "/nonexistent",
-            "no podman, conmon, nsenter, setpriv, unshare, tar: install conmon podman tar util-linux",
+            "no podman, conmon, nsenter, setpriv, unshare, mariadb-install-db, tcc, tar: "
+            "install conmon mariadb-server-core podman tar tcc util-linux",
             id="no-programs",
         ),
     ],
