@@ -110,7 +110,9 @@ class Channels:
         with absent_is_fine(*NO_CHANNEL):
             client.describe_delivery_channels(DeliveryChannelNames=[physical_id])
             for name in _recorders(call):
-                client.stop_configuration_recorder(ConfigurationRecorderName=name)
+                # It may be removed at the same time.
+                with absent_is_fine(*NO_RECORDER):
+                    client.stop_configuration_recorder(ConfigurationRecorderName=name)
             client.delete_delivery_channel(DeliveryChannelName=physical_id)
 
 
