@@ -17,7 +17,6 @@ from orchestrator.ssh.tunnel.chain import Chain
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
-_CALM_S = 1.0
 _STANDBY_PAUSE_S = 30.0
 # Looking for machines and having a certificate signed are a few calls of AWS, each with retries of its own.
 _ASK_S = 30.0
@@ -130,13 +129,12 @@ def pause_s(failures: int, longest_s: float) -> float:
 async def rest(failures: int, hurry: asyncio.Event, *, is_standby: bool) -> None:
     """Wait before the next attempt, until there is a hurry.
 
-    Each attempt costs calls of AWS, so what is missing only for the worst case is tried more rarely. It does
-    not begin at once either: two logins take as much of machines as the first query that waits meanwhile.
+    Each attempt costs calls of AWS, so what is missing only for the worst case is tried more rarely.
     """
     hurry.clear()
-    least_s, longest_s = (_CALM_S, _STANDBY_PAUSE_S) if is_standby else (0.0, _LONGEST_PAUSE_S)
-    wait_s = max(least_s, pause_s(failures, longest_s) if failures else 0.0)
-    if wait_s:
+    if failures:
         with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout(
+                pause_s(failures, _STANDBY_PAUSE_S if is_standby else _LONGEST_PAUSE_S)
+            ):
                 await hurry.wait()
