@@ -122,25 +122,32 @@ def fixture_state_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_every_property_reads_back_equal_also_after_a_restart(state_file: Path) -> None:
-    with running(state_file) as local:
-        assert {stack.name: status(local, stack.name) for stack in all_stacks()} == {
-            stack.name: UP for stack in all_stacks()
-        }
-        found = {stack.name: drifted(local, stack.name) for stack in all_stacks()}
+@pytest.fixture(name="restarted")
+def fixture_restarted(state_file: Path, tmp_path: Path) -> Iterator[LocalRegion]:
+    """A region in which everything is up; the others don't see what becomes of it."""
+    own = tmp_path / "region.state"
+    shutil.copy(state_file, own)
+    with running(own) as local:
+        yield local
+
+
+def test_every_property_reads_back_equal_also_after_a_restart(restarted: LocalRegion) -> None:
+    assert {stack.name: status(restarted, stack.name) for stack in all_stacks()} == {
+        stack.name: UP for stack in all_stacks()
+    }
+    found = {stack.name: drifted(restarted, stack.name) for stack in all_stacks()}
     assert {name: differences for name, differences in found.items() if differences} == {}
 
 
-def test_every_resource_of_the_templates_is_there(state_file: Path) -> None:
-    with running(state_file) as local:
-        for stack in all_stacks():
-            pages = local.client("cloudformation").get_paginator("list_stack_resources")
-            listed = {
-                each["LogicalResourceId"]
-                for page in pages.paginate(StackName=stack.name)
-                for each in page["StackResourceSummaries"]
-            }
-            assert listed == set(json.loads(stack.body())["Resources"])
+def test_every_resource_of_the_templates_is_there(restarted: LocalRegion) -> None:
+    for stack in all_stacks():
+        pages = restarted.client("cloudformation").get_paginator("list_stack_resources")
+        listed = {
+            each["LogicalResourceId"]
+            for page in pages.paginate(StackName=stack.name)
+            for each in page["StackResourceSummaries"]
+        }
+        assert listed == set(json.loads(stack.body())["Resources"])
 
 
 FLEETS = "slipway-sandbox-fleets"
@@ -221,22 +228,13 @@ def strengthen(resources: dict[str, Any]) -> None:
     resources["ApiTemplate"]["Properties"]["LaunchTemplateData"]["InstanceType"] = "m5.large"
 
 
-@pytest.fixture(name="rolled")
-def fixture_rolled(state_file: Path, tmp_path: Path) -> Iterator[LocalRegion]:
-    """A region in which everything is up; the others don't see what becomes of it."""
-    own = tmp_path / "region.state"
-    shutil.copy(state_file, own)
-    with running(own) as local:
-        yield local
-
-
-def test_after_a_rollout_there_is_no_drift_and_nothing_to_provision(rolled: LocalRegion) -> None:
-    Fleet(rolled).roll()
-    found = drifts_of(rolled, FLEETS)
+def test_after_a_rollout_there_is_no_drift_and_nothing_to_provision(restarted: LocalRegion) -> None:
+    Fleet(restarted).roll()
+    found = drifts_of(restarted, FLEETS)
     # The image is no difference: the parameter that the template names is the image that runs.
     assert [(each.logical_id, *paths_of(each)) for each in found] == [("ApiGroup", "/LaunchTemplate/Version")]
     assert unintended(found) == ()
-    cloudformation = rolled.client("cloudformation")
+    cloudformation = restarted.client("cloudformation")
     body = cloudformation.get_template(StackName=FLEETS)["TemplateBody"]
     with pytest.raises(ClientError, match="No updates are to be performed"):
         cloudformation.update_stack(
@@ -246,27 +244,27 @@ def test_after_a_rollout_there_is_no_drift_and_nothing_to_provision(rolled: Loca
         )
 
 
-def test_a_change_of_the_group_leaves_it_the_image_that_was_rolled_out(rolled: LocalRegion) -> None:
-    fleet = Fleet(rolled)
+def test_a_change_of_the_group_leaves_it_the_image_that_was_rolled_out(restarted: LocalRegion) -> None:
+    fleet = Fleet(restarted)
     version, ami_id = fleet.roll()
     fleet.add_version()  # what a rollout that was taken back leaves: the latest, and of no use
     fleet.provision(grow)
     assert (fleet.group["MaxSize"], fleet.version) == (12, version)
     assert fleet.launched(fleet.version)["ImageId"] == ami_id
-    assert unintended(drifts_of(rolled, FLEETS)) == ()
+    assert unintended(drifts_of(restarted, FLEETS)) == ()
 
 
 def test_a_change_of_the_launch_template_goes_on_from_the_image_that_was_rolled_out(
-    rolled: LocalRegion,
+    restarted: LocalRegion,
 ) -> None:
-    fleet = Fleet(rolled)
+    fleet = Fleet(restarted)
     version, ami_id = fleet.roll()
     fleet.add_version()
     fleet.provision(strengthen)
     assert int(fleet.version) > int(version) + 1
     launched = fleet.launched(fleet.version)
     assert (launched["ImageId"], launched["InstanceType"]) == (ami_id, "m5.large")
-    assert unintended(drifts_of(rolled, FLEETS)) == ()
+    assert unintended(drifts_of(restarted, FLEETS)) == ()
 
 
 def drifts_of(local: LocalRegion, name: str) -> list[ResourceDrift]:
@@ -295,19 +293,19 @@ FLEET_COUNT = 3
 TYPES = {"ApiGroup": "AWS::AutoScaling::AutoScalingGroup", "ApiTemplate": "AWS::EC2::LaunchTemplate"}
 
 
-def test_operators_may_look_up_all_that_is_checked_before_a_rollout(rolled: LocalRegion) -> None:
-    world = rollout_world(rolled, "sandbox")
+def test_operators_may_look_up_all_that_is_checked_before_a_rollout(restarted: LocalRegion) -> None:
+    world = rollout_world(restarted, "sandbox")
     for fleet in sorted(world.environment.fleets):
-        ami_id = publish(rolled, world.environment.config_bucket, fleet, "b")
+        ami_id = publish(restarted, world.environment.config_bucket, fleet, "b")
         plan = rollout.observe_and_plan(world, RolloutTarget("sandbox", fleet, ami_id))
         assert [each.line() for each in plan.findings if "could not be checked" in each.says] == []
         assert plan.errors == ()
 
 
-def test_operators_may_do_all_that_doors_take(rolled: LocalRegion) -> None:
+def test_operators_may_do_all_that_doors_take(restarted: LocalRegion) -> None:
     # Machines ended with the region that they were made in; new ones come by themselves.
-    rolled.until(lambda: operator_doors.fleets_that_run(rolled), lambda found: len(found) == FLEET_COUNT)
-    assert operator_doors.answers(rolled) == {
+    until(lambda: operator_doors.fleets_that_run(restarted), lambda found: len(found) == FLEET_COUNT)
+    assert operator_doors.answers(restarted) == {
         "who am I": "assumed-role/slipway-sandbox-operators/ann",
         "machines": {"api", "bastion", "worker"},
         "host keys": {},
