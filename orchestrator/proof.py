@@ -81,7 +81,7 @@ LINT = (
 ANSIBLE_LINT = Check(
     "ansible-lint", ("ansible-lint", "--offline", "-q", "-c", ".config/ansible-lint.yml", *ANSIBLE_FILES)
 )
-# What hangs is ended with the stacks of all threads. What has begun machines is ended so that it removes them.
+# What hangs is ended, with the stacks of all threads; tests of machines so that they still remove them.
 _SIDE_BY_SIDE = ("pytest", "-q", "-n", "2", "--timeout", "300", "--timeout-method", "thread")
 FAST = Check("units and contracts", (*_SIDE_BY_SIDE, "tests/unit", "tests/contract"))
 REGION = Check("the region without machines", (*_SIDE_BY_SIDE, "--durations=10", "tests/region"))
