@@ -131,7 +131,6 @@ async def rest(failures: int, hurry: asyncio.Event, *, is_standby: bool) -> None
 
     Each attempt costs calls of AWS, so what is missing only for the worst case is tried more rarely.
     """
-    hurry.clear()
     if failures:
         with suppress(TimeoutError):
             async with asyncio.timeout(

@@ -160,6 +160,8 @@ class Supervisor:
     def _act(self, action: Action) -> None:  # noqa: C901 - a table of actions
         match action:
             case Build(failures):
+                # Here and not where the task begins to rest: a hurry in between would be lost.
+                self._hurry.clear()
                 self._spawn(self._build(failures))
             case Hurry():
                 self._hurry.set()
