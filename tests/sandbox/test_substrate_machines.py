@@ -182,9 +182,8 @@ def test_root_can_ping_and_see_who_listens(lab: Lab) -> None:
 
 
 def test_console_tells_of_the_boot(lab: Lab) -> None:
-    console = lab.substrate.console("i-1")
-    assert "Cloud-init" in console
-    assert "login:" in console
+    wait_until(lambda: "login:" in lab.substrate.console("i-1"), "a login prompt on the console")
+    assert "Cloud-init" in lab.substrate.console("i-1")
 
 
 def test_memory_of_an_idle_machine_is_told(lab: Lab) -> None:

@@ -123,6 +123,10 @@ class Chain:
         """Kill sshd with all its sessions; systemd starts it again."""
         self.inside(name, "pkill -KILL -x sshd")
 
+    def wait_for_sshd(self, name: str) -> None:
+        """Return as soon as sshd is up; who killed it does not wait for systemd to start it again."""
+        until(lambda: self.tries(name, "systemctl is-active --quiet ssh"))
+
     @contextlib.contextmanager
     def cut_off(self, name: str) -> Iterator[None]:
         """Drop every packet of a machine, both ways; connections are not told."""

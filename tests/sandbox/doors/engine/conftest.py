@@ -47,6 +47,8 @@ def fixture_chain(machines: Chain) -> Chain:
     for name in set(machines.hops) - wanted:
         machines.end(name)
     machines.boot(*sorted(wanted - set(machines.hops)))
+    for name in sorted(wanted):
+        machines.wait_for_sshd(name)
     return machines
 
 
