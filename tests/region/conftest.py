@@ -16,6 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from moto.core.base_backend import BackendDict
+from moto.ec2.models import ec2_backends
 
 from sandbox.api.server import ApiServer
 from sandbox.clock import RegionClock
@@ -106,6 +107,8 @@ def forget_everything() -> None:
     for services in every._instances:
         services.clear()
     every._instances.clear()
+    # When a mock of moto's ends, EC2's state may be made again, and not be among those any more.
+    ec2_backends.clear()
 
 
 def make_region(
