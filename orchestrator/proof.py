@@ -85,10 +85,11 @@ ANSIBLE_LINT = Check(
 _SIDE_BY_SIDE = ("pytest", "-q", "-n", "2", "--timeout", "300", "--timeout-method", "thread")
 FAST = Check("units and contracts", (*_SIDE_BY_SIDE, "tests/unit", "tests/contract"))
 REGION = Check("the region without machines", (*_SIDE_BY_SIDE, "--durations=10", "tests/region"))
+# One by one by name, and always in the same order: machines that tests share are then made once.
 MACHINES = Check(
     "machines and roles",
     (
-        *("pytest", "-q", "-m", "sandbox", "--durations=15"),
+        *("pytest", "-v", "--no-header", "-p", "no:randomly", "-m", "sandbox", "--durations=15"),
         *("--timeout", "1500", "--timeout-method", "signal", "tests/sandbox"),
     ),
 )
